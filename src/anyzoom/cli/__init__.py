@@ -1,0 +1,61 @@
+"""The command line: one small file per command, the same words as the rooms.
+
+Only this room prints. Everything heavy is imported inside the commands, so that `anyzoom --help` is immediate.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from anyzoom import __version__
+from anyzoom.cli import evaluate, models, train, zoom
+from anyzoom.errors import AnyzoomError
+
+app = typer.Typer(
+    name="anyzoom",
+    help="Zoom real photographs by any factor, as an optical zoom lens would.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(zoom.zoom)
+app.add_typer(models.app, name="models")
+app.command()(train.train)
+app.command()(evaluate.evaluate)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"anyzoom {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Zoom real photographs by any factor, as an optical zoom lens would."""
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(143)  # unwinds like any exit, so that writers clean up
+
+
+def main() -> None:
+    """The `anyzoom` command. Exit codes: 0 done, 1 something failed, 2 wrong usage, 130 interrupted."""
+    logging.basicConfig(level=logging.WARNING, format="anyzoom: %(message)s")
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app()
+    except AnyzoomError as error:
+        print(f"anyzoom: {error}", file=sys.stderr)
+        sys.exit(1)

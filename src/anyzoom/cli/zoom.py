@@ -1,0 +1,210 @@
+"""anyzoom zoom"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from anyzoom.cli.words import bytes_of, one_line, scale_of, size_of
+from anyzoom.errors import AnyzoomError, ScaleError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from anyzoom.grid import Size
+    from anyzoom.models import ContinuousSR
+    from anyzoom.zoom.batch import Item
+    from anyzoom.zoom.files import Settings
+
+
+class Precision(StrEnum):
+    """What convolutions and mixers compute in."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+@dataclass
+class Outcome:
+    """One line of the final table."""
+
+    item: Item
+    status: str  # done, skipped, failed
+    error: str = ""
+    before: Size | None = None
+    after: Size | None = None
+    seconds: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        record: dict[str, Any] = {
+            "source": str(self.item.source),
+            "target": str(self.item.target),
+            "status": self.status,
+        }
+        if self.before and self.after:
+            record |= {
+                "from": [self.before.width, self.before.height],
+                "to": [self.after.width, self.after.height],
+            }
+            record["seconds"] = round(self.seconds, 3)
+        return record | ({"error": self.error} if self.error else {})
+
+
+def zoom(
+    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", metavar="PHOTO...")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A file for one photo, a folder for several.")],
+    scale: Annotated[
+        str | None,
+        typer.Option("--scale", "-s", help="Any factor from 1 up, like 3.7; or 3x2: 3 wide, 2 high. [2]"),
+    ] = None,
+    size: Annotated[str | None, typer.Option(help="Exactly WIDTHxHEIGHT pixels.")] = None,
+    width: Annotated[int | None, typer.Option(help="This many pixels wide, height in proportion.")] = None,
+    height: Annotated[int | None, typer.Option(help="This many pixels high, width in proportion.")] = None,
+    fit: Annotated[str | None, typer.Option(help="As large as fits into WIDTHxHEIGHT pixels.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A name from `anyzoom models list`, or a .safetensors file.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    precision: Annotated[Precision, typer.Option(help="bfloat16 is faster where hardware has it.")] = Precision.float32,
+    memory: Annotated[str, typer.Option(help="Memory that the whole run may use.")] = "2GiB",
+    tile: Annotated[int | None, typer.Option(help="Input pixels per tile side; chosen from --memory.")] = None,
+    ensemble: Annotated[bool, typer.Option("--ensemble", help="Average eight orientations: 8x slower.")] = False,
+    format: Annotated[str | None, typer.Option(help="Output format, whatever the extension says.")] = None,
+    quality: Annotated[int | None, typer.Option(help="1 to 100, for JPEG, WebP and AVIF. [95]")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+    max_input_megapixels: Annotated[float, typer.Option(help="Refuse larger photos.")] = 512,
+    max_output_megapixels: Annotated[float, typer.Option(help="Refuse larger results.")] = 4000,
+) -> None:
+    """Magnify photos by any factor: anyzoom zoom photo.jpg --scale 3.7 -o large.jpg
+
+    Results that exist are skipped, a photo that fails does not stop the others, and nothing is ever half-written.
+    """
+    from anyzoom.checkpoint import load_model
+    from anyzoom.checkpoint.store import DEFAULT_MODEL
+    from anyzoom.grid import as_scale
+    from anyzoom.zoom.batch import plan
+    from anyzoom.zoom.engine import choose_device
+    from anyzoom.zoom.files import Settings
+    from anyzoom.zoom.request import MEGAPIXEL, Request
+
+    factors = None if scale is None else as_scale(scale_of(scale))
+    request = Request(
+        scale=factors,
+        size=None if size is None else size_of(size),
+        width=width,
+        height=height,
+        fit=None if fit is None else size_of(fit),
+        limit_pixels=int(max_output_megapixels * MEGAPIXEL),
+    )
+    request.check()
+    choose_device(device)
+    if tile is not None and tile < 1:
+        raise ScaleError(f"a tile of {tile} pixels is too small. Ask for 1 or more.")
+    settings = Settings(
+        request=request,
+        device=device,
+        precision=precision.value,
+        memory=bytes_of(memory),
+        tile=tile,
+        ensemble=ensemble,
+        format=format,
+        quality=quality,
+        overwrite=overwrite,
+        limit_pixels=int(max_input_megapixels * MEGAPIXEL),
+    )
+    items = plan(photos, output, format)
+    network = load_model(model or DEFAULT_MODEL)
+    outcomes: list[Outcome] = []
+    with _progress(quiet=as_json) as progress:
+        for number, item in enumerate(items, 1):
+            name = item.source.name if len(items) == 1 else f"{number}/{len(items)} {item.source.name}"
+            outcomes.append(_done(item, name, network, settings, progress))
+    if as_json:
+        print(json.dumps({"photos": [outcome.as_json() for outcome in outcomes]}, indent=2))
+    else:
+        _tell(outcomes)
+    if any(outcome.status == "failed" for outcome in outcomes):
+        raise typer.Exit(1)
+
+
+def _progress(quiet: bool) -> Any:
+    """A bar with the time left, on a terminal only."""
+    if quiet or not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f} %"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def _done(item: Item, name: str, network: ContinuousSR, settings: Settings, progress: Progress | None) -> Outcome:
+    from anyzoom.zoom.files import zoom_file
+
+    if item.target.exists() and not settings.overwrite and not _same(item):
+        return Outcome(item, "skipped", "exists already; --overwrite replaces it")
+    task = progress.add_task(name, total=None) if progress else None
+
+    def advance(done: int, total: int) -> None:
+        if progress and task is not None:
+            progress.update(task, completed=done, total=total)
+
+    def warn(found: str) -> None:
+        print(f"anyzoom: {found}", file=sys.stderr)
+
+    try:
+        item.target.parent.mkdir(parents=True, exist_ok=True)
+        zoomed = zoom_file(item.source, item.target, network, settings, progress=advance, warn=warn)
+    except (AnyzoomError, OSError, MemoryError) as error:
+        return Outcome(item, "failed", one_line(error))
+    finally:
+        if progress and task is not None:
+            progress.remove_task(task)
+    return Outcome(item, "done", "", zoomed.before, zoomed.after, zoomed.seconds)
+
+
+def _same(item: Item) -> bool:
+    return item.source.exists() and item.target.samefile(item.source)
+
+
+def _tell(outcomes: list[Outcome]) -> None:
+    """One photo: one line. Several: a table."""
+    for outcome in outcomes:
+        if outcome.status == "failed":
+            print(f"anyzoom: {outcome.error}", file=sys.stderr)
+    if len(outcomes) == 1:
+        only = outcomes[0]
+        if only.status == "done":
+            print(f"{only.item.target}: {only.before} -> {only.after} in {only.seconds:.1f} s")
+        elif only.status == "skipped":
+            print(f"{only.item.target}: {only.error}")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("photo", "from", "to", "seconds", "outcome", box=None, header_style="")
+    for outcome in outcomes:
+        table.add_row(
+            str(outcome.item.source),
+            str(outcome.before or ""),
+            str(outcome.after or ""),
+            f"{outcome.seconds:.1f}" if outcome.before else "",
+            outcome.status,
+        )
+    console = Console(highlight=False)
+    console.print(table, markup=False)
+    counts = {name: sum(outcome.status == name for outcome in outcomes) for name in ("done", "skipped", "failed")}
+    print(", ".join(f"{count} {name}" for name, count in counts.items()))

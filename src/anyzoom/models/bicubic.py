@@ -1,0 +1,67 @@
+"""Bicubic interpolation (Keys' cubic, a = -1/2) as one of the networks: the baseline without training."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from anyzoom.grid import Size, Window
+from anyzoom.image.resample import taps
+from anyzoom.models.network import ContinuousSR, Encoded, Facts
+
+
+class BicubicConfig(BaseModel):
+    """Nothing to choose."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Bicubic(ContinuousSR):
+    """Features are the pixels themselves. `render` equals `anyzoom.image.resample` to that size."""
+
+    def __init__(self, config: BicubicConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or BicubicConfig()
+        self.facts = Facts(halo=3, reach=3, floats_per_pixel=6, axes=2, trained_to=float("inf"))
+
+    def encode(self, lr: Tensor, window: Window | None = None, whole: Size | None = None) -> Encoded:
+        whole = whole or Size(lr.shape[-2], lr.shape[-1])
+        return Encoded(lr, lr, window or Window.whole(whole), whole)
+
+    def query(self, encoded: Encoded, points: Tensor, cell: Tensor) -> Tensor:  # noqa: ARG002 - every network's
+        """The cell does not matter. Outside the picture the outermost pixels are mirrored."""
+        sides = torch.tensor(encoded.whole, device=points.device)
+        starts = torch.tensor(encoded.window[:2], device=points.device)
+        positions = (points + 1) * sides / 2 - 0.5  # b q yx, in pixels
+        first = positions.floor().long() - 1
+        indices = first.unsqueeze(-1) + torch.arange(4, device=points.device)  # b q yx 4
+        distance = (positions.unsqueeze(-1) - indices).abs()
+        near = (1.5 * distance - 2.5) * distance**2 + 1
+        far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+        weights = torch.where(distance <= 1, near, torch.where(distance <= 2, far, 0))
+        period = 2 * sides.view(2, 1)
+        mirrored = indices.remainder(period)
+        mirrored = torch.where(mirrored < sides.view(2, 1), mirrored, period - 1 - mirrored)
+        mirrored -= starts.view(2, 1)
+        batch = torch.arange(len(points), device=points.device).view(-1, 1, 1, 1)
+        taken = encoded.lr.permute(0, 2, 3, 1)[batch, mirrored[:, :, 0, :, None], mirrored[:, :, 1, None, :]]
+        return torch.einsum("bqyxc,bqy,bqx->bqc", taken, weights[:, :, 0], weights[:, :, 1])
+
+    def render(self, encoded: Encoded, size: Size, window: Window | None = None) -> Tensor:
+        window = window or Window.whole(size)
+        picture = encoded.lr
+        sides = zip(encoded.whole, size, window.slices, encoded.window[:2], (2, 3), strict=True)
+        for lr_side, hr_side, asked, start, axis in sides:
+            geometry = taps(lr_side, hr_side, hr_side / lr_side)
+            indices = torch.from_numpy(geometry.indices[asked] - start).to(picture.device)
+            weights = torch.from_numpy(geometry.weights[asked]).to(picture)
+            shape = (-1, 1) if axis == 2 else (-1,)
+            picture = sum(
+                (
+                    picture.index_select(axis, index) * weight.view(shape)
+                    for index, weight in zip(indices.t(), weights.t(), strict=True)
+                ),
+                start=picture.new_zeros(()),
+            )
+        return picture.float()

@@ -1,0 +1,1 @@
+"""Networks from features to colours at any point."""

@@ -1,0 +1,121 @@
+"""What every network of the house offers: encode once, then ask for any points or any window at any size."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from anyzoom.grid import Size, Window
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What `zoom` must know to tile a network exactly."""
+
+    halo: int | None  # LR pixels around a tile on which its output depends; None: something global enters
+    reach: int  # of these, the LR pixels that the decoder alone looks at beyond the tile
+    floats_per_pixel: int  # alive per LR pixel while encoding, for planning memory
+    pointwise: bool = True  # an output pixel does not depend on which others are asked for
+    scale_aware: bool = False  # features depend on the scale and cannot be reused for another
+    axes: int = 1  # 2: both axes' scales enter; 1: only the vertical scale does; 0: none
+    trained_to: float = 4.0  # largest scale seen in training
+
+
+class Encoded(NamedTuple):
+    """A photograph, or a tile of one, after the encoder."""
+
+    lr: Tensor  # b 3 h w in [0, 1]
+    features: Tensor  # b f h w
+    window: Window  # where these h w pixels lie
+    whole: Size  # in the whole LR picture
+
+    def cropped(self, window: Window) -> Encoded:
+        """Only the pixels of a window of the whole picture, which must lie inside this one; frees memory."""
+        rows, columns = window.within(self.window).slices
+        return Encoded(
+            self.lr[..., rows, columns].clone(),
+            self.features[..., rows, columns].clone(memory_format=torch.channels_last),
+            window,
+            self.whole,
+        )
+
+
+class Encoder(nn.Module, ABC):
+    """From pixels to features."""
+
+    width: int  # f, all that a decoder needs to know
+    reach: int  # LR pixels on which a feature depends, in each direction
+    floats_per_pixel: int  # alive per LR pixel at the peak of forward
+
+    @abstractmethod
+    def forward(self, lr: Tensor) -> Tensor:
+        """lr `b 3 h w` in [0, 1] -> features `b f h w`; any h and w."""
+
+
+class Decoder(nn.Module, ABC):
+    """From features to colours; the two methods are those of ContinuousSR."""
+
+    reach: int  # LR pixels that it looks at beyond the one under a point
+    axes: int  # how many of the two scales enter
+
+    @abstractmethod
+    def query(self, encoded: Encoded, points: Tensor, cell: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def render(self, encoded: Encoded, size: Size, window: Window) -> Tensor: ...
+
+
+class ContinuousSR(nn.Module, ABC):
+    """A network that renders a picture at any size.
+
+    RGB is in [0, 1] at every public border; results are not clamped. Sizes always describe the whole picture,
+    so a tile (an `Encoded` whose window is a part) renders the same pixels as the whole picture would.
+    """
+
+    facts: Facts
+
+    @abstractmethod
+    def encode(self, lr: Tensor, window: Window | None = None, whole: Size | None = None) -> Encoded:
+        """lr `b 3 h w` -> features. With both others, lr is that window of a picture of size `whole`."""
+
+    @abstractmethod
+    def query(self, encoded: Encoded, points: Tensor, cell: Tensor) -> Tensor:
+        """Colours `b q 3` at points `b q yx` in [-1, 1]; cell `b yx`: an output pixel's height and width."""
+
+    @abstractmethod
+    def render(self, encoded: Encoded, size: Size, window: Window | None = None) -> Tensor:
+        """A window of the output grid of that size, `b 3 H W`; the whole grid without one. For inference."""
+
+    def forward(self, lr: Tensor, size: Size) -> Tensor:
+        """lr `b 3 h w` -> `b 3 H W`."""
+        return self.render(self.encode(lr), size)
+
+
+class Composed(ContinuousSR):
+    """Any encoder with any decoder made for its width."""
+
+    def __init__(self, encoder: Encoder, decoder: Decoder, trained_to: float = 4.0) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.facts = Facts(
+            halo=encoder.reach + decoder.reach,
+            reach=decoder.reach,
+            floats_per_pixel=encoder.floats_per_pixel,
+            axes=decoder.axes,
+            trained_to=trained_to,
+        )
+
+    def encode(self, lr: Tensor, window: Window | None = None, whole: Size | None = None) -> Encoded:
+        whole = whole or Size(lr.shape[-2], lr.shape[-1])
+        return Encoded(lr, self.encoder(lr), window or Window.whole(whole), whole)
+
+    def query(self, encoded: Encoded, points: Tensor, cell: Tensor) -> Tensor:
+        return self.decoder.query(encoded, points, cell)
+
+    def render(self, encoded: Encoded, size: Size, window: Window | None = None) -> Tensor:
+        return self.decoder.render(encoded, size, window or Window.whole(size))

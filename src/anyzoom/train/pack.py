@@ -1,0 +1,44 @@
+"""From a run folder to a checkpoint that can be shipped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from anyzoom.checkpoint import Card, save_checkpoint
+from anyzoom.checkpoint.store import build
+from anyzoom.errors import RecipeError
+from anyzoom.train.recipe import Recipe
+from anyzoom.train.state import read_state
+
+PREFIX = "module.network."
+
+
+def pack_run(run: Path, words: Path, output: Path) -> str:
+    """Write the averaged weights of a run in half precision, with a card; returns a line about it.
+
+    words: a JSON file with those fields of Card that a run cannot know, such as name, summary and licence.
+    """
+    try:
+        recipe = Recipe.model_validate_json((run / "recipe.json").read_text("utf-8"))
+        saved = read_state(run / "state.pt")
+        said = json.loads(words.read_text("utf-8"))
+        card = Card.model_validate(
+            said
+            | {
+                "model": recipe.model,
+                "config": recipe.config,
+                "recipe": recipe.model_dump(mode="json"),
+                "steps": saved["step"],
+                "seconds": round(saved["seconds"], 1),
+            }
+        )
+    except (OSError, ValueError, ValidationError, KeyError) as error:
+        raise RecipeError(f"cannot pack {run} with {words}: {error}") from error
+    network = build(card)
+    averaged = {key.removeprefix(PREFIX): value for key, value in saved["averaged"].items() if key.startswith(PREFIX)}
+    network.load_state_dict(averaged)
+    save_checkpoint(output, network, card)
+    return f"{card.steps} steps, {output.stat().st_size / 1e6:.1f} MB"

@@ -1,0 +1,127 @@
+"""What every row of the table of networks promises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from anyzoom.grid import Size, Window, cell_of, owned_window, pixel_centres, size_for
+from anyzoom.models import MODELS, Composed, ContinuousSR, Encoded
+from anyzoom.models.decoders.lmi import LmiDecoder
+from anyzoom.models.encoders.edsr import EdsrConfig, EdsrEncoder
+
+TINY: dict[str, dict[str, Any]] = {"lmi-edsr": {"encoder": {"width": 8, "depth": 1}}}
+
+
+def tiny(name: str) -> ContinuousSR:
+    torch.manual_seed(3)
+    row = MODELS[name]
+    return row.build(row.config.model_validate(TINY.get(name, {}))).eval()
+
+
+def asked(network: ContinuousSR, lr: Tensor, size: Size) -> Tensor:
+    """The whole grid of that size, `b 3 H W`, through `query`."""
+    points = pixel_centres(size, lr).view(1, -1, 2).expand(len(lr), -1, -1)
+    cell = cell_of(size, lr).expand(len(lr), -1)
+    with torch.no_grad():
+        colours = network.query(network.encode(lr), points, cell)
+    return colours.transpose(1, 2).reshape(len(lr), 3, *size)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("lr_size", [Size(1, 1), Size(1, 9), Size(5, 1), Size(6, 7)], ids=str)
+@pytest.mark.parametrize("scale", [1, 2, (3.7, 1.03)])
+def test_reaches_any_size_from_any_size(name: str, lr_size: Size, scale: float | tuple[float, float]) -> None:
+    network, size = tiny(name), size_for(lr_size, scale)
+    lr = torch.rand(2, 3, *lr_size)
+    rendered = network(lr, size)
+    assert rendered.shape == (2, 3, *size)
+    torch.testing.assert_close(rendered, asked(network, lr, size), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_pictures_of_a_batch_do_not_meet(name: str) -> None:
+    network, lr = tiny(name), torch.rand(3, 3, 6, 7)
+    together = network(lr, Size(13, 15))
+    for picture, alone in zip(lr, together, strict=True):
+        torch.testing.assert_close(network(picture[None], Size(13, 15))[0], alone, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_forward_is_encode_then_render(name: str) -> None:
+    """Nothing is kept between calls, and the picture itself is left alone."""
+    network, lr = tiny(name), torch.rand(1, 3, 6, 7)
+    before, kept = lr.clone(), set(vars(network))
+    encoded = network.encode(lr)
+    assert (encoded.window, encoded.whole) == (Window(0, 0, 6, 7), Size(6, 7))
+    first = network.render(encoded, Size(14, 15))
+    network.render(encoded, Size(9, 8))
+    assert torch.equal(network.render(encoded, Size(14, 15)), first)
+    assert torch.equal(network(lr, Size(14, 15)), first)
+    assert torch.equal(lr, before)
+    assert set(vars(network)) == kept
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("size", [Size(21, 24), Size(34, 31)], ids=str)
+@pytest.mark.parametrize("tile", [Window(0, 0, 4, 5), Window(6, 7, 9, 8), Window(10, 9, 14, 16)], ids=str)
+def test_a_tile_with_its_halo_is_exact(name: str, size: Size, tile: Window) -> None:
+    """As `zoom` does it: encode a tile with its halo, let the halo go, render the pixels that it owns."""
+    network, lr = tiny(name), torch.rand(1, 3, 14, 16)
+    whole = Size(14, 16)
+    expected = network(lr, size)
+    facts = network.facts
+    assert facts.halo is not None
+    seen = tile.grown(facts.halo, whole)
+    encoded = network.encode(lr[..., seen.slices[0], seen.slices[1]], seen, whole)
+    owned = owned_window(tile, whole, size)
+    for part in (encoded, encoded.cropped(tile.grown(facts.reach, whole))):
+        found = network.render(part, size, owned)
+        assert found.shape == (1, 3, *owned.size)
+        torch.testing.assert_close(found, expected[..., owned.slices[0], owned.slices[1]], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_default_configuration_is_whole(name: str) -> None:
+    row = MODELS[name]
+    with torch.device("meta"):
+        network = row.build(row.config())
+    assert row.paper
+    assert network.facts.pointwise
+    assert network.facts.axes in (0, 1, 2)
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        row.config.model_validate({"no_such_key": 1})
+
+
+def test_lmi_edsr_is_the_papers_size() -> None:
+    """EDSR-baseline 1,220,416 and LMI 87,859; the paper counts 24 frozen mean shifts more."""
+    with torch.device("meta"):
+        network = MODELS["lmi-edsr"].build(MODELS["lmi-edsr"].config())
+    assert sum(p.numel() for p in network.parameters()) == 1_308_275 == 1_220_416 + 87_859
+
+
+def test_facts_of_a_composition() -> None:
+    encoder = EdsrEncoder(EdsrConfig(width=8, depth=3))
+    network = Composed(encoder, LmiDecoder(8), trained_to=6.0)
+    facts = network.facts
+    assert facts.halo == encoder.reach + network.decoder.reach
+    assert facts.reach == network.decoder.reach
+    assert (facts.axes, facts.trained_to, facts.scale_aware) == (1, 6.0, False)
+    built = MODELS["lmi-edsr"].config.model_validate({**TINY["lmi-edsr"], "trained_to": 8})
+    assert MODELS["lmi-edsr"].build(built).facts.trained_to == 8.0
+
+
+def test_cropped_lets_the_rest_go() -> None:
+    lr, features = torch.rand(1, 3, 20, 30), torch.rand(1, 4, 20, 30)
+    tile = Encoded(lr, features, Window(100, 200, 120, 230), Size(500, 600))
+    part = tile.cropped(Window(105, 210, 108, 214))
+    assert (part.window, part.whole) == (Window(105, 210, 108, 214), Size(500, 600))
+    assert torch.equal(part.lr, lr[..., 5:8, 10:14])
+    assert torch.equal(part.features, features[..., 5:8, 10:14])
+    assert part.features.is_contiguous(memory_format=torch.channels_last)
+    for tensor in (part.lr, part.features):
+        assert tensor.untyped_storage().nbytes() == tensor.numel() * 4
