@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from anyzoom.errors import MissingExtra
+from anyzoom.errors import MissingExtra, ScaleError
 from anyzoom.grid import Size, shrunk_size, size_for
 from anyzoom.image.colour import luma
 from anyzoom.image.resample import resample
@@ -39,13 +39,21 @@ def pair_of(picture: NDArray[np.uint8], scale: float) -> tuple[Picture, Picture]
 
 
 def luma_psnr(result: Picture, truth: Picture, border: int) -> float:
-    """PSNR in dB of the luma of two pictures `h w 3` in [0, 1], without `border` pixels on every side."""
+    """PSNR in dB of the luma of two pictures `h w 3` in [0, 1], without `border` pixels on every side.
+
+    Infinite when they are equal. Raises ScaleError when nothing is left inside the border.
+    """
+    if min(truth.shape[:2]) <= 2 * border:
+        raise ScaleError(f"a picture of {Size(*truth.shape[:2])} has no pixel left inside a border of {border}.")
     try:
         from torchmetrics.functional.image import peak_signal_noise_ratio
     except ImportError as error:
         raise MissingExtra("measuring", "evaluate") from error
     inside = (slice(border, -border or None),) * 2
-    a, b = (torch.from_numpy(np.ascontiguousarray(luma(picture)[inside])).double() for picture in (result, truth))
+    a, b = (
+        torch.from_numpy(np.ascontiguousarray(luma(np.ascontiguousarray(picture))[inside])).double()
+        for picture in (result, truth)
+    )
     return float(peak_signal_noise_ratio(a, b, data_range=1.0))
 
 

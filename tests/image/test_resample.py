@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -100,6 +100,7 @@ def test_one_axis_equals_the_plain_loops(kernel: str, factor: Fraction, side: in
     np.testing.assert_allclose(matrix_of(side, side_out, float(factor), kernel), expected, rtol=0, atol=1e-12)
 
 
+@settings(deadline=None)
 @given(
     side=st.integers(1, 12),
     factor=st.fractions(Fraction(1, 9), 9, max_denominator=40),
@@ -206,6 +207,7 @@ def test_area_by_hand() -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 20), st.integers(1, 20))
 def test_area_keeps_the_mean(height: int, width: int, to_height: int, to_width: int) -> None:
     picture = noise(height, width)

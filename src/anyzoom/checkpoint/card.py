@@ -47,16 +47,16 @@ def read_card(path: Path) -> Card:
     """The card of a checkpoint. Raises CheckpointError, in one line, for anything that is not one."""
     try:
         with path.open("rb") as file:
-            start = file.read(8)
-            length = int.from_bytes(start, "little")
-            if start[:2] == b"PK" or start[:1] == b"\x80":
-                raise CheckpointError(
-                    f"{path} is a PyTorch pickle, which could run any code and is never opened. "
-                    f"anyzoom reads .safetensors checkpoints."
-                )
-            if len(start) < 8 or length > LARGEST_HEADER:
+            start = file.read(9)
+            length = int.from_bytes(start[:8], "little")
+            if start[8:] != b"{" or length > LARGEST_HEADER:
+                if start[:2] == b"PK" or start[:1] == b"\x80":
+                    raise CheckpointError(
+                        f"{path} is a PyTorch pickle, which could run any code and is never opened. "
+                        f"anyzoom reads .safetensors checkpoints."
+                    )
                 raise CheckpointError(f"{path} is not a safetensors checkpoint.")
-            header = json.loads(file.read(length))
+            header = json.loads(start[8:] + file.read(length - 1))
         text = header["__metadata__"]["anyzoom"]
     except OSError as error:
         raise CheckpointError(f"cannot read the weights {path}: {error.strerror}.") from error

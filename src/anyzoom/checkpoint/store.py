@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -18,28 +19,37 @@ DEFAULT_MODEL = "lmi-edsr-clean"
 
 
 def save_checkpoint(path: Path, network: ContinuousSR, card: Card, dtype: torch.dtype = torch.float16) -> None:
-    """Write weights and card; the file is replaced as a whole."""
+    """Write weights and card; the file is replaced as a whole. Raises CheckpointError for weights without a number."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     tensors = {key: value.detach().to("cpu", dtype).contiguous() for key, value in network.state_dict().items()}
+    for key, value in tensors.items():
+        if not value.isfinite().all():
+            raise CheckpointError(f"{path} is not written: {key} is not finite in {dtype}. Train with a smaller rate.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(tensors, partial, {"format": "pt", "anyzoom": card.model_dump_json(exclude_defaults=True)})
         partial.replace(path)
     except OSError as error:
         raise CheckpointError(f"cannot write {path}: {error.strerror}.") from error
+    except SafetensorError as error:  # a full disk, among others
+        raise CheckpointError(f"cannot write {path}: {error}.") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path) -> tuple[ContinuousSR, Card]:
     """A network in float32, ready for inference, and its card. Raises CheckpointError if the two do not fit."""
     card = read_card(path)
-    network = build(card)
     try:
         tensors = load_file(path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path} is damaged: {error}.") from error
-    wanted = network.state_dict()
+    try:
+        with torch.device("meta"):  # a hostile card asks for terabytes
+            wanted = build(card).state_dict()
+    except RuntimeError as error:
+        raise CheckpointError(f"{path}: the configuration on its card is beyond all measure.") from error
     missing = [key for key in wanted if key not in tensors]
     unexpected = [key for key in tensors if key not in wanted]
     if missing or unexpected:
@@ -53,6 +63,7 @@ def load_checkpoint(path: Path) -> tuple[ContinuousSR, Card]:
             )
         if not value.isfinite().all():
             raise CheckpointError(f"{path} is damaged: {key} holds numbers that are not finite.")
+    network = build(card)
     network.load_state_dict(tensors)
     return network.eval(), card
 
@@ -76,7 +87,11 @@ def load_model(name: str | Path = DEFAULT_MODEL) -> ContinuousSR:
     if str(name) == "bicubic":
         return build(Card(name="bicubic", model="bicubic")).eval()
     path = Path(name)
-    if not path.exists():
+    try:
+        there = path.exists()
+    except OSError:  # a name too long
+        there = False
+    if not there:
         names = ", ".join([*shipped, "bicubic"])
         raise CheckpointError(f"there is no model {str(name)!r}. Known: {names}, or the path of a .safetensors file.")
     return load_checkpoint(path)[0]

@@ -34,7 +34,12 @@ def load_upstream(arch: str, args: Mapping[str, Any], state: State) -> Continuou
     """
     if arch not in ARCHITECTURES:
         raise CheckpointError(f"unknown architecture {arch!r}; known: {', '.join(ARCHITECTURES)}.")
-    return ARCHITECTURES[arch](args, state)
+    try:
+        return ARCHITECTURES[arch](args, state)
+    except KeyError as error:
+        raise CheckpointError(f"the constructor arguments of {arch} lack {error}.") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise CheckpointError(f"the constructor arguments of {arch} cannot be used: {error}") from error
 
 
 def _edsr(args: Mapping[str, Any], state: State, kind: str = "edsr-baseline", prefix: str = "") -> EdsrEncoder:

@@ -5,6 +5,7 @@ Only this room prints. Everything heavy is imported inside the commands, so that
 
 from __future__ import annotations
 
+import io
 import logging
 import signal
 import sys
@@ -15,6 +16,7 @@ import typer
 
 from anyzoom import __version__
 from anyzoom.cli import evaluate, models, train, zoom
+from anyzoom.cli.words import one_line
 from anyzoom.errors import AnyzoomError
 
 app = typer.Typer(
@@ -54,8 +56,11 @@ def main() -> None:
     """The `anyzoom` command. Exit codes: 0 done, 1 something failed, 2 wrong usage, 130 interrupted."""
     logging.basicConfig(level=logging.WARNING, format="anyzoom: %(message)s")
     signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # any file name can be told, also one that is no text
     try:
-        app()
+        app(prog_name="anyzoom")
     except AnyzoomError as error:
-        print(f"anyzoom: {error}", file=sys.stderr)
+        print(f"anyzoom: {one_line(error)}", file=sys.stderr)
         sys.exit(1)

@@ -43,9 +43,11 @@ def list_models(
 
 @app.command()
 def pack(
-    run: Annotated[Path, typer.Argument(help="A folder that `anyzoom train` made.")],
-    card: Annotated[Path, typer.Option(help="A JSON file with the card's words: name, summary, licence, data ...")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The .safetensors file to write.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `anyzoom train` made.")],
+    card: Annotated[
+        Path, typer.Option(metavar="FILE", help="A JSON file with the card's words: name, summary, licence, data ...")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The .safetensors file to write.")],
 ) -> None:
     """Make a checkpoint in half precision from a training run."""
     from anyzoom.train.pack import pack_run

@@ -11,12 +11,18 @@ import typer
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A recipe in TOML.")],
-    data: Annotated[Path, typer.Option(help="A folder of high-resolution pictures.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The run folder; an unfinished run goes on.")],
-    validate: Annotated[Path | None, typer.Option(help="A folder of pictures to measure PSNR on.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="Processor threads; all without it.")] = None,
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe in TOML.")],
+    data: Annotated[Path, typer.Option(metavar="FOLDER", help="A folder of high-resolution pictures.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="The run folder; an unfinished run goes on.")
+    ],
+    validate: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="A folder of pictures to measure PSNR on.")
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, mps.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, metavar="NUMBER", help="Processor threads; all without it.")
+    ] = None,
 ) -> None:
     """Train a network from a recipe. Stop it at any time; the same command goes on from the last saved step."""
     import torch

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from anyzoom.errors import AnyzoomError, MemoryBudgetError, ScaleError
 from anyzoom.grid import Size
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
+MOST_MEGAPIXELS = 1e12
 
 
 def scale_of(text: str) -> float | tuple[float, float]:
@@ -34,7 +34,7 @@ def size_of(text: str) -> Size:
 
 def bytes_of(text: str) -> int:
     """ "2GiB", "1500MB", "1.5g" or plain bytes."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmg]i?)?b?", text.strip().lower())
+    found = re.fullmatch(r"(\d{1,18}(?:\.\d{1,18})?)\s*([kmg]i?)?b?", text.strip().lower())
     if not found:
         raise MemoryBudgetError(f"{text!r} is not an amount of memory. Write it like 2GiB or 1500MiB.")
     return int(float(found[1]) * UNITS[found[2] or ""])
@@ -46,8 +46,8 @@ def one_line(error: BaseException) -> str:
     return " ".join(text.split())
 
 
-def existing_folder(path: Path) -> Path:
-    """The folder itself; AnyzoomError when it is not there."""
-    if not path.is_dir():
-        raise AnyzoomError(f"{path} is not a folder.")
-    return path
+def pixels_of(megapixels: float) -> int:
+    """A limit in megapixels -> pixels."""
+    if not 0 < megapixels < MOST_MEGAPIXELS:
+        raise ScaleError(f"a limit of {megapixels:g} megapixels makes no sense. Ask for a number such as 1000.")
+    return int(megapixels * 1_000_000)

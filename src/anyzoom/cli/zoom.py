@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from anyzoom.cli.words import bytes_of, one_line, scale_of, size_of
+from anyzoom.cli.words import bytes_of, one_line, pixels_of, scale_of, size_of
 from anyzoom.errors import AnyzoomError, ScaleError
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from anyzoom.models import ContinuousSR
     from anyzoom.zoom.batch import Item
     from anyzoom.zoom.files import Settings
+
+
+logger = logging.getLogger(__name__)
 
 
 class Precision(StrEnum):
@@ -58,32 +62,45 @@ class Outcome:
 
 
 def zoom(
-    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", metavar="PHOTO...")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A file for one photo, a folder for several.")],
+    photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.", metavar="PHOTO")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="PATH", help="A file for one photo, a folder for several.")
+    ],
     scale: Annotated[
         str | None,
-        typer.Option("--scale", "-s", help="Any factor from 1 up, like 3.7; or 3x2: 3 wide, 2 high. [2]"),
+        typer.Option(
+            "--scale",
+            "-s",
+            metavar="FACTOR",
+            help="Any factor from 1 up, like 3.7; or 3x2: 3 wide, 2 high.  [default: 2]",
+        ),
     ] = None,
-    size: Annotated[str | None, typer.Option(help="Exactly WIDTHxHEIGHT pixels.")] = None,
-    width: Annotated[int | None, typer.Option(help="This many pixels wide, height in proportion.")] = None,
-    height: Annotated[int | None, typer.Option(help="This many pixels high, width in proportion.")] = None,
-    fit: Annotated[str | None, typer.Option(help="As large as fits into WIDTHxHEIGHT pixels.")] = None,
+    size: Annotated[str | None, typer.Option(metavar="WxH", help="Exactly this width and height in pixels.")] = None,
+    width: Annotated[int | None, typer.Option(metavar="PIXELS", help="This wide, height in proportion.")] = None,
+    height: Annotated[int | None, typer.Option(metavar="PIXELS", help="This high, width in proportion.")] = None,
+    fit: Annotated[str | None, typer.Option(metavar="WxH", help="As large as fits into this box.")] = None,
     model: Annotated[
-        str | None, typer.Option(help="A name from `anyzoom models list`, or a .safetensors file.")
+        str | None, typer.Option(metavar="MODEL", help="A name from `anyzoom models list`, or a .safetensors file.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    device: Annotated[str, typer.Option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     precision: Annotated[Precision, typer.Option(help="bfloat16 is faster where hardware has it.")] = Precision.float32,
-    memory: Annotated[str, typer.Option(help="Memory that the whole run may use.")] = "2GiB",
-    tile: Annotated[int | None, typer.Option(help="Input pixels per tile side; chosen from --memory.")] = None,
+    memory: Annotated[str, typer.Option(metavar="BYTES", help="Memory that the whole run may use.")] = "2GiB",
+    tile: Annotated[
+        int | None, typer.Option(metavar="PIXELS", help="Side of a tile of the input; else --memory decides.")
+    ] = None,
     ensemble: Annotated[bool, typer.Option("--ensemble", help="Average eight orientations: 8x slower.")] = False,
-    format: Annotated[str | None, typer.Option(help="Output format, whatever the extension says.")] = None,
-    quality: Annotated[int | None, typer.Option(help="1 to 100, for JPEG, WebP and AVIF. [95]")] = None,
+    format: Annotated[
+        str | None, typer.Option(metavar="FORMAT", help="Output format, whatever the extension says.")
+    ] = None,
+    quality: Annotated[int | None, typer.Option(metavar="1-100", help="Of JPEG, WebP and AVIF.  [default: 95]")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
-    max_input_megapixels: Annotated[float, typer.Option(help="Refuse larger photos.")] = 512,
-    max_output_megapixels: Annotated[float, typer.Option(help="Refuse larger results.")] = 4000,
+    max_input_megapixels: Annotated[float, typer.Option(metavar="NUMBER", help="Refuse larger photos.")] = 512,
+    max_output_megapixels: Annotated[float, typer.Option(metavar="NUMBER", help="Refuse larger results.")] = 4000,
 ) -> None:
-    """Magnify photos by any factor: anyzoom zoom photo.jpg --scale 3.7 -o large.jpg
+    """Magnify photos by any factor.
+
+    For example: anyzoom zoom photo.jpg --scale 3.7 -o large.jpg
 
     Results that exist are skipped, a photo that fails does not stop the others, and nothing is ever half-written.
     """
@@ -93,7 +110,7 @@ def zoom(
     from anyzoom.zoom.batch import plan
     from anyzoom.zoom.engine import choose_device
     from anyzoom.zoom.files import Settings
-    from anyzoom.zoom.request import MEGAPIXEL, Request
+    from anyzoom.zoom.request import Request
 
     factors = None if scale is None else as_scale(scale_of(scale))
     request = Request(
@@ -102,7 +119,7 @@ def zoom(
         width=width,
         height=height,
         fit=None if fit is None else size_of(fit),
-        limit_pixels=int(max_output_megapixels * MEGAPIXEL),
+        limit_pixels=pixels_of(max_output_megapixels),
     )
     request.check()
     choose_device(device)
@@ -118,7 +135,7 @@ def zoom(
         format=format,
         quality=quality,
         overwrite=overwrite,
-        limit_pixels=int(max_input_megapixels * MEGAPIXEL),
+        limit_pixels=pixels_of(max_input_megapixels),
     )
     items = plan(photos, output, format)
     network = load_model(model or DEFAULT_MODEL)
@@ -154,8 +171,6 @@ def _progress(quiet: bool) -> Any:
 def _done(item: Item, name: str, network: ContinuousSR, settings: Settings, progress: Progress | None) -> Outcome:
     from anyzoom.zoom.files import zoom_file
 
-    if item.target.exists() and not settings.overwrite and not _same(item):
-        return Outcome(item, "skipped", "exists already; --overwrite replaces it")
     task = progress.add_task(name, total=None) if progress else None
 
     def advance(done: int, total: int) -> None:
@@ -166,18 +181,18 @@ def _done(item: Item, name: str, network: ContinuousSR, settings: Settings, prog
         print(f"anyzoom: {found}", file=sys.stderr)
 
     try:
-        item.target.parent.mkdir(parents=True, exist_ok=True)
+        if item.done and not settings.overwrite:
+            return Outcome(item, "skipped", "exists already; --overwrite replaces it")
         zoomed = zoom_file(item.source, item.target, network, settings, progress=advance, warn=warn)
     except (AnyzoomError, OSError, MemoryError) as error:
+        return Outcome(item, "failed", one_line(error))
+    except Exception as error:  # our own bug: told in full, but the other photos are done
+        logger.exception("%s", item.source)
         return Outcome(item, "failed", one_line(error))
     finally:
         if progress and task is not None:
             progress.remove_task(task)
     return Outcome(item, "done", "", zoomed.before, zoomed.after, zoomed.seconds)
-
-
-def _same(item: Item) -> bool:
-    return item.source.exists() and item.target.samefile(item.source)
 
 
 def _tell(outcomes: list[Outcome]) -> None:
@@ -195,7 +210,8 @@ def _tell(outcomes: list[Outcome]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("photo", "from", "to", "seconds", "outcome", box=None, header_style="")
+    table = Table("photo", "from", "to", "seconds", "outcome", box=None, header_style="", pad_edge=False)
+    table.columns[0].overflow = "fold"  # names stay whole
     for outcome in outcomes:
         table.add_row(
             str(outcome.item.source),
@@ -204,7 +220,8 @@ def _tell(outcomes: list[Outcome]) -> None:
             f"{outcome.seconds:.1f}" if outcome.before else "",
             outcome.status,
         )
-    console = Console(highlight=False)
+    # A file or a pipe has no width; names mean nothing but themselves.
+    console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 1 << 16)
     console.print(table, markup=False)
     counts = {name: sum(outcome.status == name for outcome in outcomes) for name in ("done", "skipped", "failed")}
     print(", ".join(f"{count} {name}" for name, count in counts.items()))

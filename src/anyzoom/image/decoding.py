@@ -30,6 +30,12 @@ def decoded(
     wish = oiio.ImageSpec()
     wish.attribute("oiio:UnassociatedAlpha", 1)
     wish.attribute("oiio:RawColor", int(raw_colour))
+    try:
+        str(source.path).encode()
+    except UnicodeEncodeError as error:
+        raise source.refusal(
+            "a file name that is not text (UTF-8), which the decoder cannot take. Rename it."
+        ) from error
     image = oiio.ImageInput.open(str(source.path), wish)
     if image is None:
         raise refused(source, oiio.geterror())

@@ -74,6 +74,8 @@ class RandomCrops(Dataset[Crop]):
         return self.length
 
     def __getitem__(self, i: int) -> Crop:
+        if not 0 <= i < self.length:
+            raise IndexError(f"crop {i} of {self.length}")  # which also ends a plain `for`
         rng = np.random.default_rng((self.seed, i))
         number = min(int(np.searchsorted(self.chances, rng.random(), side="right")), len(self.pictures) - 1)
         picture = self.pictures[number]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from anyzoom.checkpoint import Card, save_checkpoint
 from anyzoom.checkpoint.store import build
 from anyzoom.errors import RecipeError
@@ -35,10 +33,13 @@ def pack_run(run: Path, words: Path, output: Path) -> str:
                 "seconds": round(saved["seconds"], 1),
             }
         )
-    except (OSError, ValueError, ValidationError, KeyError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise RecipeError(f"cannot pack {run} with {words}: {error}") from error
     network = build(card)
     averaged = {key.removeprefix(PREFIX): value for key, value in saved["averaged"].items() if key.startswith(PREFIX)}
-    network.load_state_dict(averaged)
+    try:
+        network.load_state_dict(averaged)
+    except RuntimeError as error:
+        raise RecipeError(f"{run} cannot be packed: its state is of another network than its recipe.") from error
     save_checkpoint(output, network, card)
     return f"{card.steps} steps, {output.stat().st_size / 1e6:.1f} MB"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,11 +41,14 @@ def save_state(path: Path, state: State, step: int, seconds: float) -> None:
 
 def read_state(path: Path) -> dict[str, Any]:
     """What `save_state` wrote, on the processor. Raises RecipeError when the file is damaged or foreign."""
+    if not path.is_file():
+        raise RecipeError(f"{path} does not exist: no step of a training run has been saved there.")
     try:
+        with zipfile.ZipFile(path) as parts:  # PyTorch writes check sums, but does not look at them
+            if parts.testzip():
+                raise zipfile.BadZipFile
         saved = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise RecipeError(f"cannot read the state of a run, {path}: {error.strerror}.") from error
-    except (EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, ValueError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
         raise RecipeError(f"{path} is damaged, or not the state of a training run. Remove it to begin anew.") from error
     if not isinstance(saved, dict) or saved.keys() != {"step", "seconds", *State._fields}:
         raise RecipeError(f"{path} is not the state of a training run. Choose another run folder.")

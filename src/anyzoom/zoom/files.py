@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from anyzoom.errors import CannotWrite
 from anyzoom.grid import Size
-from anyzoom.image import LIMIT_PIXELS, image_writer, read_image, same_file
+from anyzoom.image import LIMIT_PIXELS, image_writer, output_format, read_image, same_file
+from anyzoom.image.part import refused_by_system
 from anyzoom.models import ContinuousSR
 from anyzoom.zoom.engine import Precision
 from anyzoom.zoom.request import Request
@@ -54,7 +56,7 @@ def zoom_file(
     progress: Progress | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> Zoomed:
-    """Magnify one photo. The target appears complete or not at all.
+    """Magnify one photo. The target appears complete or not at all; its folder is made where there is none.
 
     Raises CannotRead, CannotWrite, ScaleError, MemoryBudgetError; then nothing was written.
     """
@@ -62,6 +64,7 @@ def zoom_file(
     begun = time.monotonic()
     if same_file(source, target):
         raise CannotWrite(f"{target} is the photo itself. Choose another name for the result.")
+    output_format(target, settings.format)
     photo = read_image(source, limit_pixels=settings.limit_pixels, warn=warn)
     size = settings.request.size_of(photo.size)
     tile = None if settings.tile is None else Size(settings.tile, settings.tile)
@@ -83,16 +86,39 @@ def zoom_file(
         if progress:
             progress(done, size.pixels)
 
-    with image_writer(
-        target,
-        layout,
-        photo.metadata,
-        format=settings.format,
-        quality=settings.quality,
-        overwrite=settings.overwrite,
-        memory=settings.memory,
-        warn=warn,
-    ) as writer:
+    with (
+        _folder_of(target),
+        image_writer(
+            target,
+            layout,
+            photo.metadata,
+            format=settings.format,
+            quality=settings.quality,
+            overwrite=settings.overwrite,
+            memory=settings.memory,
+            warn=warn,
+        ) as writer,
+    ):
         for band in zoomer.bands(size, advance):
             writer.write(band)
     return Zoomed(source, target, photo.size, size, time.monotonic() - begun)
+
+
+@contextmanager
+def _folder_of(target: Path) -> Iterator[None]:
+    """Makes the folders that lack above a file; those made in vain are removed again."""
+    made: list[Path] = []
+    try:
+        with refused_by_system(target):
+            for folder in (target.parent, *target.parent.parents):
+                if folder.exists():
+                    break
+                made.append(folder)
+            for folder in reversed(made):
+                folder.mkdir(exist_ok=True)
+        yield
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()  # only an empty one goes
+        raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from anyzoom.errors import ScaleError
@@ -10,6 +9,7 @@ from anyzoom.grid import Size, as_scale, size_for
 
 MEGAPIXEL = 1_000_000
 MOST_OUTPUT_PIXELS = 4_000 * MEGAPIXEL
+MOST_SIDE = 10**12  # pixels; what is longer is not even counted
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Request:
         for side in sides:
             if side is not None and side < 1:
                 raise ScaleError(f"a side cannot be {side} pixels. Ask for at least the photo's own size.")
+            if side is not None and side > MOST_SIDE:
+                raise ScaleError("a side of that many pixels is beyond all measure. Ask for less.")
 
     def size_of(self, photo: Size) -> Size:
         """The size of the result for a photo of that size.
@@ -71,7 +73,7 @@ class Request:
                 return Size(min(box.height, _nearest(photo.height * box.width, photo.width)), box.width)
             return Size(box.height, min(box.width, _nearest(photo.width * box.height, photo.height)))
         factors = as_scale(2.0 if self.scale is None else self.scale)
-        if not all(math.isfinite(side * factor) for side, factor in zip(photo, factors, strict=True)):
+        if any(side * factor > MOST_SIDE for side, factor in zip(photo, factors, strict=True)):
             raise ScaleError(f"scale {max(factors):g} is beyond all measure. Ask for less.")
         return size_for(photo, factors)
 

@@ -2,8 +2,9 @@
 
 Networks take RGB in [0, 1]. Grey is shown to them as equal channels and comes back as their mean. Colours are
 premultiplied with alpha and alpha goes along as a second picture: no colour of invisible pixels bleeds out, no dark
-halo appears, and both are sharpened alike. Linear light is shown sRGB-coded. What lies outside [0, 1] in a float
-picture is carried by bicubic interpolation and added again.
+halo appears, and both are sharpened alike; where alpha rounds to nothing the colour becomes black. An alpha that is the
+same everywhere stays as it is, and the colours do not know of it. Linear light is shown sRGB-coded. What lies outside
+[0, 1] in a float picture is carried by bicubic interpolation and added again.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ class NetworkView:
         self.channels = photo.pixels.shape[2]
         self.dtype = photo.pixels.dtype
         self.full = {"uint8": 255.0, "uint16": 65535.0}.get(self.dtype.name, 1.0)  # the value of white
-        self.alpha = self.channels in (2, 4) and bool((photo.pixels[..., -1] != self.full).any())
+        self.least_alpha = np.float32(0.5 / (255 if self.dtype == np.uint8 else 65535))  # what is below is invisible
+        self.alpha = self.channels in (2, 4) and bool((photo.pixels[..., -1] != photo.pixels[0, 0, -1]).any())
         self.exceeds = self.dtype == np.float32 and bool(
             photo.pixels.min(initial=0.0) < 0 or photo.pixels.max(initial=0.0) > 1
         )
@@ -67,7 +69,8 @@ class NetworkView:
         alpha: Floats | None = None
         if self.alpha:
             alpha = rendered[1].mean(0).unsqueeze(-1).numpy().clip(0, 1)
-            colours = np.where(alpha > 0.5 / 255, colours / np.maximum(alpha, 0.5 / 255), 0).astype(np.float32)
+            visible = np.maximum(alpha, self.least_alpha)
+            colours = np.where(alpha > self.least_alpha, colours / visible, np.float32(0))
             if not self.exceeds:
                 colours = colours.clip(0, 1)
         if self.channels in (1, 2):
@@ -75,8 +78,10 @@ class NetworkView:
         if self.photo.linear:
             colours = decode_srgb(colours)
         if self.channels in (2, 4):
-            opaque = np.ones((*colours.shape[:2], 1), np.float32)
-            colours = np.concatenate([colours, opaque if alpha is None else alpha], axis=2)
+            if alpha is None:
+                constant = np.float32(self.photo.pixels[0, 0, -1]) / np.float32(self.full)
+                alpha = np.full((*colours.shape[:2], 1), constant)
+            colours = np.concatenate([colours, alpha], axis=2)
         if self.dtype == np.float32:
             return np.ascontiguousarray(colours, dtype=np.float32)
         integers = np.rint(colours * np.float32(self.full))

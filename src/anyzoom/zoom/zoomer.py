@@ -13,7 +13,7 @@ from torch import Tensor
 
 from anyzoom.checkpoint import load_model
 from anyzoom.checkpoint.store import DEFAULT_MODEL
-from anyzoom.errors import ScaleError
+from anyzoom.errors import MemoryBudgetError, ScaleError
 from anyzoom.grid import Size, Window, as_scale, covering_window, owned_window, size_for
 from anyzoom.image import Layout, Photo, Samples
 from anyzoom.models import MODELS, ContinuousSR, Encoded
@@ -68,14 +68,14 @@ class Zoomer:
             raise ScaleError("ask for a scale or a size, one of them.")
         if size is None:
             size = size_for(self.size, as_scale(scale if scale is not None else 1.0))
-        if size.height < self.size.height or size.width < self.size.width:
-            raise ScaleError(f"{size} would shrink the photo of {self.size}: we only magnify.")
+        self._check(size)
         window = window or Window.whole(size)
         if window.grown(0, size) != window or min(window.size) < 1:
             raise ScaleError(f"the window {tuple(window)} does not lie inside a picture of {size}.")
         out = np.empty((*window.size, self._view.channels), self._view.dtype)
         wanted = covering_window(window, self.size, size)
-        for row in rows_of_tiles(self.size, self.tile or tile_for(self._job(size), self.memory)):
+        # The plan for the photo's own size: the same tiles, and so the same features, at every scale.
+        for row in rows_of_tiles(self.size, self.tile or tile_for(self._job(self.size), self.memory)):
             for tile in row:
                 seen = tile.common(wanted)
                 if min(seen.size) > 0:
@@ -88,8 +88,10 @@ class Zoomer:
     def bands(self, size: Size, progress: Callable[[int], None] | None = None) -> Iterator[Samples]:
         """The whole photo at that size as bands of full-width rows, from top to bottom; memory stays bounded.
 
-        progress is called with the number of output pixels that have been added.
+        progress is called with the number of output pixels that have been added. Raises ScaleError for a size that
+        would shrink the photo.
         """
+        self._check(size)
         tile_size = self.tile or tile_for(self._job(size), self.memory)
         for row in rows_of_tiles(self.size, tile_size):
             owned = [owned_window(tile, self.size, size) for tile in row]
@@ -103,6 +105,10 @@ class Zoomer:
     def layout_at(self, size: Size) -> Layout:
         """What a writer of the photo at that size must know."""
         return replace(self.photo.layout, size=size)
+
+    def _check(self, size: Size) -> None:
+        if size.height < self.size.height or size.width < self.size.width:
+            raise ScaleError(f"{size} would shrink the photo of {self.size}: we only magnify.")
 
     def _job(self, size: Size) -> Job:
         facts = self.engine.facts
@@ -123,10 +129,12 @@ class Zoomer:
         """A window that a tile owns, `b 3 H W`; in smaller pieces when the device's memory is short."""
         try:
             rendered = self.engine.render(self._encoded(tile, size, keep), size, window)
-        except torch.OutOfMemoryError:
+        except torch.OutOfMemoryError as error:
             halves = _halves(tile)
             if halves is None:
-                raise
+                raise MemoryBudgetError(
+                    f"{self.engine.device} has too little memory for even the smallest tile. Use --device cpu."
+                ) from error
             torch.cuda.empty_cache()
             rendered = torch.empty(self._view.pictures, 3, *window.size)
             for half in halves:
@@ -138,7 +146,7 @@ class Zoomer:
         if self._view.exceeds:
             seen = tile.grown(self._bicubic.facts.reach, self.size)
             excess = self._bicubic.encode(self._view.excess(seen), seen, self.size, seen)
-            rendered += self._bicubic.render(excess, size, window)
+            rendered = rendered + self._bicubic.render(excess, size, window)
         return rendered
 
     def _encoded(self, tile: Window, size: Size, keep: bool) -> tuple[Encoded, ...]:

@@ -16,7 +16,7 @@ before position in the channel mixer, the scale as 2 / s of the vertical axis al
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor, autocast, cat, nn, no_grad, tensor
+from torch import Tensor, autocast, cat, nn, tensor
 from torch.nn import functional as F
 
 from anyzoom.grid import Size, Window
@@ -33,8 +33,8 @@ class LmiConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    token_hidden: int = Field(default=32, ge=1)  # width of the token mixer
-    channel_factor: int = Field(default=2, ge=1)  # width of the channel mixer, in feature channels
+    token_hidden: int = Field(default=32, ge=1, le=1024)  # width of the token mixer
+    channel_factor: int = Field(default=2, ge=1, le=16)  # width of the channel mixer, in feature channels
 
 
 def neighbours(positions: Tensor, side: int) -> tuple[Tensor, Tensor]:
@@ -53,7 +53,7 @@ def neighbours(positions: Tensor, side: int) -> tuple[Tensor, Tensor]:
 class LmiDecoder(Decoder):
     """Colours at any point from features, the LR picture itself and the scale."""
 
-    reach = 3  # LR pixels: the farthest of the four neighbours of a point along one axis
+    reach = 2  # LR pixels on either side of the one under a point
     axes = 1
 
     def __init__(self, width: int, config: LmiConfig | None = None) -> None:
@@ -111,5 +111,4 @@ class LmiDecoder(Decoder):
         return total * 0.5 + 0.5
 
     def render(self, encoded: Encoded, size: Size, window: Window) -> Tensor:
-        with no_grad():  # buffers are written in place
-            return lmi_grid.render(self, encoded, size, window)
+        return lmi_grid.render(self, encoded, size, window)

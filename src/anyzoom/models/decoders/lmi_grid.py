@@ -131,6 +131,7 @@ class Scratch:
         return buffer[:count].view(shape)
 
 
+@torch.no_grad()
 def render(net: LmiDecoder, encoded: Encoded, size: Size, window: Window) -> Tensor:
     """A window of the output grid, `b 3 H W` in float32; computed in the dtype of the features."""
     colour = (encoded.lr * 2 - 1).to(encoded.features)
@@ -186,13 +187,15 @@ def in_parallel(paint: Callable[[Window, Scratch], None], blocks: list[Window], 
         mine.scratch = Scratch(like)
 
     def work(part: Window) -> None:
-        with torch.inference_mode(inference), torch.set_grad_enabled(False):
+        with torch.inference_mode(inference), torch.no_grad():
             paint(part, mine.scratch)
 
-    with ThreadPoolExecutor(threads, initializer=begin) as pool:
-        for _ in pool.map(work, blocks):
-            pass
-    torch.set_num_threads(operator_threads)  # what threads of others start with
+    try:
+        with ThreadPoolExecutor(threads, initializer=begin) as pool:
+            for _ in pool.map(work, blocks):
+                pass
+    finally:
+        torch.set_num_threads(operator_threads)  # what threads of others start with
 
 
 def position_code(folded: Folded, row_offsets: Tensor, column_offsets: Tensor) -> Tensor:

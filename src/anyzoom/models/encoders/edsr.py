@@ -16,8 +16,8 @@ class EdsrConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    width: int = Field(default=64, ge=1)  # feature channels
-    depth: int = Field(default=16, ge=0)  # residual blocks
+    width: int = Field(default=64, ge=1, le=1024)  # feature channels
+    depth: int = Field(default=16, ge=0, le=256)  # residual blocks
     residual_scale: float = 1.0
 
 

@@ -1,0 +1,5 @@
+"""python -m anyzoom"""
+
+from anyzoom.cli import main
+
+main()
