@@ -1,15 +1,14 @@
-# make zoom   installs on first use and zooms a photo: make zoom PHOTO=mine.jpg SCALE=3.7
+# make zoom   installs on first use and zooms a photo into zoomed/: make zoom PHOTO=mine.jpg SCALE=3.7
 # make test   installs the test extras and runs every check; test-all adds the slow campaigns
 PYTHON ?= python3
 PHOTO  ?= examples/rooster.jpg
 SCALE  ?= 3
-OUT    ?= zoomed/$(basename $(notdir $(PHOTO)))_x$(SCALE)$(suffix $(PHOTO))
+OUT    ?= zoomed/
 
 .PHONY: zoom test test-all clean
 
 zoom: .venv/installed
-	@mkdir -p $(dir $(OUT))
-	@.venv/bin/anyzoom zoom $(PHOTO) --scale $(SCALE) -o $(OUT) --overwrite
+	@.venv/bin/anyzoom zoom "$(PHOTO)" --scale "$(SCALE)" -o "$(OUT)" --overwrite
 
 test: .venv/tested
 	@scripts/check -n 2
@@ -21,11 +20,13 @@ test-all: .venv/tested
 	$(PYTHON) -m venv .venv
 
 .venv/installed: .venv/bin/python pyproject.toml constraints.txt
-	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable .
+	@echo "Installing into .venv; the first time this takes a few minutes."
+	@.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable .
 	@touch $@
 
 .venv/tested: .venv/bin/python pyproject.toml constraints.txt
-	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	@echo "Installing into .venv, with what the tests need."
+	@.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
 	@touch $@ .venv/installed
 
 clean:

@@ -19,6 +19,9 @@ from anyzoom.cli import evaluate, models, train, zoom
 from anyzoom.cli.words import one_line
 from anyzoom.errors import AnyzoomError
 
+TERMINATED = 128 + signal.SIGTERM
+INTERRUPTED = (128 + signal.SIGINT, TERMINATED)
+
 app = typer.Typer(
     name="anyzoom",
     help="Zoom real photographs by any factor, as an optical zoom lens would.",
@@ -49,11 +52,11 @@ def _options(
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(143)  # unwinds like any exit, so that writers clean up
+    raise SystemExit(TERMINATED)  # unwinds like any exit, so that writers clean up
 
 
 def main() -> None:
-    """The `anyzoom` command. Exit codes: 0 done, 1 something failed, 2 wrong usage, 130 interrupted."""
+    """The `anyzoom` command. Exit codes: 0 done, 1 something failed, 2 wrong usage, 130 interrupted, 143 terminated."""
     logging.basicConfig(level=logging.WARNING, format="anyzoom: %(message)s")
     signal.signal(signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):
@@ -64,3 +67,7 @@ def main() -> None:
     except AnyzoomError as error:
         print(f"anyzoom: {one_line(error)}", file=sys.stderr)
         sys.exit(1)
+    except SystemExit as stop:
+        if stop.code in INTERRUPTED:
+            print("anyzoom: interrupted. What is finished stays; nothing is half-written.", file=sys.stderr)
+        raise

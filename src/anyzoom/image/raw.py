@@ -7,6 +7,8 @@ from the embedded preview.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from anyzoom.errors import MissingExtra
@@ -67,12 +69,12 @@ def _tiff_exif(source: Source) -> bytes | None:
     return exif.from_tiff(source.data, form, top)
 
 
-def _preview_exif(camera: object) -> bytes | None:
+def _preview_exif(camera: Any) -> bytes | None:
     """The EXIF of the embedded JPEG preview (RAF, CR3), where there is one."""
     import rawpy
 
     try:
-        preview = camera.extract_thumb()  # type: ignore[attr-defined]
+        preview = camera.extract_thumb()
     except (rawpy.LibRawNoThumbnailError, rawpy.LibRawUnsupportedThumbnailError):
         return None
     if preview.format != rawpy.ThumbFormat.JPEG:

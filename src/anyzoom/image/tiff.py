@@ -93,7 +93,8 @@ def _read_header(source: Source, form: Form, top: Directory) -> Header:
         samples = decoded(source, dtype, raw_colour=photometric == INK)
         inks = 4 if photometric == INK else base
         if photometric == INK:
-            colour: Samples = srgb_from_cmyk(samples[:, :, :4], metadata.icc, source.warn)  # type: ignore[arg-type]
+            ink = samples[:, :, :4].astype(np.uint8, copy=False)
+            colour: Samples = srgb_from_cmyk(ink, metadata.icc, source.warn)
         else:
             colour = samples[:, :, :inks]
         if alpha is None:

@@ -29,7 +29,7 @@ class Bicubic(ContinuousSR):
         whole = whole or Size(lr.shape[-2], lr.shape[-1])
         return Encoded(lr, lr, window or Window.whole(whole), whole)
 
-    def query(self, encoded: Encoded, points: Tensor, cell: Tensor) -> Tensor:  # noqa: ARG002 - every network's
+    def query(self, encoded: Encoded, points: Tensor, cell: Tensor) -> Tensor:
         """The cell does not matter. Outside the picture the outermost pixels are mirrored."""
         sides = torch.tensor(encoded.whole, device=points.device)
         starts = torch.tensor(encoded.window[:2], device=points.device)

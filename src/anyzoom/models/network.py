@@ -69,6 +69,13 @@ class Decoder(nn.Module, ABC):
     def render(self, encoded: Encoded, size: Size, window: Window) -> Tensor: ...
 
 
+def channels_last(network: nn.Module) -> None:
+    """Store convolution weights with the channels last, which is how convolutions run fastest."""
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
 class ContinuousSR(nn.Module, ABC):
     """A network that renders a picture at any size.
 

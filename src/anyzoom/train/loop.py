@@ -19,11 +19,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, Subset
 
 from anyzoom.errors import DeviceError, MissingExtra, RecipeError
 from anyzoom.models import MODELS, ContinuousSR
+from anyzoom.models.network import channels_last
 from anyzoom.pairs import Crop, RandomCrops
 from anyzoom.train.recipe import Recipe, network_config
 from anyzoom.train.state import State, load_state, save_state
@@ -82,11 +83,10 @@ def train(
     objective = Objective(MODELS[recipe.model].build(config))
     if not any(True for _ in objective.parameters()):
         raise RecipeError(f"{recipe.model} has nothing to train. Choose another model.")
-    objective.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing from its types
+    channels_last(objective)
     optimizer = torch.optim.Adam(objective.parameters(), lr=recipe.learning_rate, fused=True)
     trained, optimizer = fabric.setup(objective, optimizer)
-    decay = get_ema_multi_avg_fn(recipe.average)  # type: ignore[no-untyped-call]
-    averaged = AveragedModel(objective, multi_avg_fn=decay)
+    averaged = AveragedModel(objective, avg_fn=lambda average, now, _count: average.lerp(now, 1 - recipe.average))
     smooth = averaged.module
     assert isinstance(smooth, Objective)
     state = State(objective, averaged, optimizer)

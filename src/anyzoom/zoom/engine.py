@@ -10,6 +10,7 @@ from torch import Tensor
 from anyzoom.errors import DeviceError
 from anyzoom.grid import Size, Window
 from anyzoom.models import ContinuousSR, Encoded
+from anyzoom.models.network import channels_last
 
 Precision = Literal["float32", "bfloat16"]
 
@@ -94,9 +95,7 @@ class Engine:
         self.device = choose_device(device)
         self.dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
         self.network = network.to(self.device).eval()
-        for parameter in self.network.parameters():
-            if parameter.ndim == 4:  # convolutions run fastest this way
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        channels_last(self.network)
         self.facts = network.facts
         self.symmetries = EIGHT if ensemble else (Symmetry(),)
 

@@ -294,7 +294,7 @@ def test_gradients_reach_all_parameters_and_the_features() -> None:
     encoded.features.requires_grad_()
     points = pixel_centres(Size(11, 13), encoded.lr).view(1, -1, 2)
     loss = decoder.query(encoded, points, torch.tensor([[0.2, 0.2]])).square().sum()
-    loss.backward()  # type: ignore[no-untyped-call]
+    torch.autograd.backward([loss])
     for name, tensor in [("features", encoded.features), *decoder.named_parameters()]:
         assert tensor.grad is not None, name
         assert tensor.grad.isfinite().all(), name
