@@ -11,7 +11,6 @@ from anyzoom.image.encoder import Order
 from anyzoom.image.ifd import DamagedTiff
 from anyzoom.image.photo import Samples
 
-MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 COPIES = 3  # of the samples: ours, Pillow's, and the encoder's planes
 
 

@@ -28,7 +28,6 @@ from anyzoom.image.source import Header, Source
 
 EXIF_MARK = b"Exif\0\0"
 XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"
-LONG_XMP_MARK = b"http://ns.adobe.com/xmp/extension/\0"
 ICC_MARK = b"ICC_PROFILE\0"
 MOST_SEGMENT = 65533  # bytes after the two of the length
 FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})  # SOF0 to SOF15

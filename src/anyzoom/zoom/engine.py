@@ -80,7 +80,7 @@ def choose_device(name: str = "auto") -> torch.device:
 class Engine:
     """A network ready to work.
 
-    precision: "bfloat16" computes convolutions and mixers in bfloat16, about twice as fast where the hardware has it;
+    precision: "bfloat16" computes convolutions and mixers in bfloat16, faster where the hardware has it;
     positions, blending and results stay in float32. ensemble: average over the eight symmetries, at eight times
     the cost (Timofte et al., CVPR 2016).
     """

@@ -45,7 +45,7 @@ class Axis:
     """One axis of the window: its 4 neighbours per output index, and which indices share their offsets."""
 
     neighbours: Tensor  # side 4, indices into the encoded tile
-    offsets: Tensor  # side 4, half LR pixels, float64
+    offsets: Tensor  # side 4, half LR pixels; found in float64, kept in float32
     distinct: Tensor  # kinds 4, the different rows of `offsets`
     kind: Tensor  # side, which row of `distinct` each index has
 
