@@ -171,6 +171,25 @@ def test_render_equals_query_over_many_blocks(
     assert torch.get_num_threads() == threads
 
 
+@pytest.mark.parametrize("lacking", ["packed layers", "embedding_bag"])
+def test_render_where_pytorch_has_less(lacking: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The packed layer is no public operator of PyTorch; not every device has embedding_bag."""
+    if lacking == "packed layers":
+        monkeypatch.delattr(torch.ops.mkldnn, "_linear_pointwise", raising=False)
+        monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", None, raising=False)
+        lmi_grid.packs.cache_clear()
+        assert not lmi_grid.packs(torch.float32)
+    else:
+        monkeypatch.setattr(lmi_grid, "WITHOUT_BAGS", {"cpu"})
+        monkeypatch.setattr(torch.nn.functional, "embedding_bag", None)
+    decoder, encoded = a_decoder(), a_picture(Size(5, 6))
+    size = size_for(encoded.whole, (4.0, 3.7))
+    try:
+        close(decoder.render(encoded, size, Window.whole(size)), asked(decoder, encoded, size))
+    finally:
+        lmi_grid.packs.cache_clear()
+
+
 def test_render_equals_query_at_the_papers_width() -> None:
     decoder, encoded = a_decoder(64), a_picture(Size(5, 6), 64)
     size = size_for(encoded.whole, (4.0, 3.7))

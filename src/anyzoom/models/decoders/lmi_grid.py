@@ -6,8 +6,10 @@ What makes it fast, all of it exact:
   computed once per cell. Its other half is folded with the meta network's second layer into one matrix, and computed
   once per distinct offset where a scale has few of them (integers: 16 inside the picture at x4).
 - Tensors are laid out token-major (t q c), so that both mixers are plain matrix products without a transposition.
-- The tokens' weighted sum is taken before the output layer, which is linear.
-- Blocks of pixels small enough for the cache, in buffers that are allocated once, each block by one thread.
+- The tokens' weighted sum is taken before the output layer, which is linear, and sums are taken while gathering
+  (`embedding_bag`), so that no list of addends is ever written.
+- Each block of pixels is one thread's from beginning to end. Its indices and weights are found once; the large layers
+  run over strips of it that are small enough for the cache.
 
 Per pixel this leaves about 310 thousand multiply-adds (440 thousand when all offsets differ) of 600 thousand.
 """
@@ -18,11 +20,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 import torch
 from einops import rearrange
 from torch import Tensor
+from torch.nn import functional as F
 
 from anyzoom.grid import Size, Window
 from anyzoom.models.network import Encoded
@@ -31,13 +35,19 @@ if TYPE_CHECKING:
     from anyzoom.models.decoders.lmi import LmiDecoder
 
 TOKENS = 16
-BLOCK_ROWS = 16
-PIXELS_ON_CPU = 512  # of a block: 4 MiB of float32 in its largest buffer
+BLOCK_ROWS = 32
+PIXELS_ON_CPU = 2048  # of a block
 PIXELS_ON_GPU = 16384
+STRIP = 256  # pixels of a strip on a processor: 2 MiB of float32 in its largest buffer
 MOST_OFFSETS = 4096  # of the table of distinct offsets: 32 MiB in float32
 SAME_OFFSET = 1e-9  # in half LR pixels; real differences are far larger, rounding in float64 far smaller
+WITHOUT_BAGS = {"mps"}  # devices on which not every PyTorch 2 has embedding_bag
 
-gelu_ = torch.ops.aten.gelu_.default  # in place: F.gelu would allocate, which costs more than the arithmetic
+
+def gelu_(values: Tensor) -> Tensor:
+    """In place: F.gelu would allocate, which costs more than the arithmetic."""
+    done: Tensor = torch.ops.aten.gelu_.default(values)
+    return done
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,8 @@ class Axis:
     offsets: Tensor  # side 4, half LR pixels; found in float64, kept in float32
     distinct: Tensor  # kinds 4, the different rows of `offsets`
     kind: Tensor  # side, which row of `distinct` each index has
+    cells: Tensor  # cells 4, the different rows of `neighbours`, in order
+    cell: Tensor  # side, which row of `cells` each index has
 
     @classmethod
     def of(cls, hr: tuple[int, int, int], lr_side: int, tile_start: int, device: torch.device) -> Axis:
@@ -58,17 +70,55 @@ class Axis:
         centres = (2 * torch.arange(start, stop, dtype=torch.float64) + 1) / side - 1
         indices, offsets = neighbours(centres, lr_side)
         rounded, kind = torch.unique((offsets / SAME_OFFSET).round(), dim=0, return_inverse=True)
+        cells, cell = torch.unique_consecutive(indices - tile_start, dim=0, return_inverse=True)
         return cls(
             (indices - tile_start).to(device),
             offsets.to(device, torch.float32),
             (rounded * SAME_OFFSET).to(device, torch.float32),
             kind.to(device),
+            cells.to(device),
+            cell.to(device),
         )
 
-    def cells(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """The different neighbourhoods among a range of indices, `cells 4`, and each index's cell."""
-        unique, inverse = torch.unique_consecutive(self.neighbours[start:stop], dim=0, return_inverse=True)
-        return unique, inverse
+    def cells_of(self, part: slice) -> tuple[Tensor, Tensor]:
+        """The cells of a range of indices, `cells 4`, and which of these each index has."""
+        first, last = int(self.cell[part.start]), int(self.cell[part.stop - 1])
+        return self.cells[first : last + 1], self.cell[part] - first
+
+
+@cache
+def packs(dtype: torch.dtype) -> bool:
+    """Whether oneDNN's packed linear layer with GELU works here, which is not a public operator of PyTorch."""
+    try:
+        rows, weight, bias = (torch.ones(sides, dtype=dtype) for sides in ((1, 2), (2, 2), (2,)))
+        packed = torch.ops.mkldnn._reorder_linear_weight(weight, None)
+        done = torch.ops.mkldnn._linear_pointwise(rows, packed, bias, "gelu", [], "none")
+    except (AttributeError, RuntimeError, TypeError, ValueError):
+        return False
+    return torch.allclose(done, F.gelu(rows + 2), rtol=1e-2)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """gelu(x w + b) of many rows."""
+
+    weight: Tensor  # packed by oneDNN, or `in out`
+    bias: Tensor
+    packed: bool
+
+    @classmethod
+    def of(cls, weight: Tensor, bias: Tensor) -> Layer:
+        """weight: `out in`."""
+        if weight.device.type == "cpu" and packs(weight.dtype):
+            return cls(torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), None), bias, True)
+        return cls(weight.t().contiguous(), bias, False)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """`rows in` -> `rows out`."""
+        if self.packed:
+            done: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self.weight, self.bias, "gelu", [], "none")
+            return done
+        return gelu_(torch.addmm(self.bias, rows, self.weight))
 
 
 @dataclass(frozen=True)
@@ -83,10 +133,8 @@ class Folded:
     token_in: Tensor  # j t
     token_out: Tensor  # t j
     token_bias: Tensor  # t 1
-    channel_in: Tensor  # c+5 d: features, colour, offsets
-    channel_bias: Tensor  # d, the scale included
-    channel_out: Tensor  # d c
-    out_bias: Tensor  # c
+    channel_in: Layer  # features, colour, offsets -> hidden; the scale is in the bias
+    channel_out: Layer
     colour: Tensor  # c 3, to [0, 1]
     colour_bias: Tensor  # 3
 
@@ -98,6 +146,7 @@ class Folded:
         token_part, code_part = net.token_in.weight[:, :TOKENS], net.token_in.weight[:, TOKENS:]
         code = torch.einsum("jt,ctf->jfc", code_part, net.meta_out.weight.view(width, TOKENS, -1))
         shift = torch.einsum("jt,ct->jc", code_part, net.meta_out.bias.view(width, TOKENS))
+        wide_bias = net.channel_in.bias + pitch * net.channel_in.weight[:, -1]
         return cls(
             row_code=meta[0].sum(1),
             column_code=meta[1].sum(0),
@@ -107,10 +156,8 @@ class Folded:
             token_in=token_part.to(dtype).contiguous(),
             token_out=net.token_out.weight.to(dtype),
             token_bias=net.token_out.bias.to(dtype).unsqueeze(1),
-            channel_in=net.channel_in.weight[:, :-1].to(dtype).t().contiguous(),
-            channel_bias=(net.channel_in.bias + pitch * net.channel_in.weight[:, -1]).to(dtype),
-            channel_out=net.channel_out.weight.to(dtype).t(),
-            out_bias=net.channel_out.bias.to(dtype),
+            channel_in=Layer.of(net.channel_in.weight[:, :-1].to(dtype), wide_bias.to(dtype)),
+            channel_out=Layer.of(net.channel_out.weight.to(dtype), net.channel_out.bias.to(dtype)),
             colour=net.colour.weight.t().float() * 0.5,
             colour_bias=net.colour.bias.float() * 0.5 + 0.5,
         )
@@ -143,7 +190,7 @@ def render(net: LmiDecoder, encoded: Encoded, size: Size, window: Window) -> Ten
     folded = Folded.of(net, 2 * encoded.whole.height / size.height, table.dtype)
     kinds = len(rows.distinct) * len(columns.distinct)
     few = kinds <= min(MOST_OFFSETS, window.size.pixels // 4)
-    codes = position_code(folded, rows.distinct, columns.distinct) if few else None
+    codes = position_codes(folded, rows.distinct, columns.distinct) if few else None
     out = torch.empty(len(table), 3, *window.size, device=device)
     pictures = [rearrange(picture, "f h w -> (h w) f").contiguous() for picture in table]
 
@@ -198,10 +245,10 @@ def in_parallel(paint: Callable[[Window, Scratch], None], blocks: list[Window], 
         torch.set_num_threads(operator_threads)  # what threads of others start with
 
 
-def position_code(folded: Folded, row_offsets: Tensor, column_offsets: Tensor) -> Tensor:
-    """What the token mixer's hidden layer receives from every pair of a row's and a column's offsets, `j (R C) c`."""
-    code = _meta_hidden(folded, row_offsets, column_offsets)
-    return torch.matmul(code, folded.code).add_(folded.code_shift)
+def position_codes(folded: Folded, row_offsets: Tensor, column_offsets: Tensor) -> Tensor:
+    """What the token mixer's hidden layer receives from every pair of a row's and a column's offsets, `(R C) j c`."""
+    codes = torch.matmul(_meta_hidden(folded, row_offsets, column_offsets), folded.code)
+    return codes.transpose(0, 1).contiguous()
 
 
 def _meta_hidden(folded: Folded, row_offsets: Tensor, column_offsets: Tensor) -> Tensor:
@@ -222,49 +269,109 @@ def _block(
 ) -> Tensor:
     """The colours `3 R C` of a block of the window."""
     here, across = slice(part.top, part.bottom), slice(part.left, part.right)
-    hidden, width = len(folded.code), folded.code.shape[2]
-    count = part.size.pixels
+    count, width = part.size.pixels, len(folded.colour)
+    nearest = _pairs(rows.neighbours[here], columns.neighbours[across], tile_width).view(TOKENS, count)
+    offsets = torch.stack(_crossed(rows.offsets[here], columns.offsets[across]), dim=-1).view(TOKENS, count, 2)
+    areas = offsets.prod(-1).abs_().add_(1e-9)
+    weights = (areas.flip(0) / areas.sum(0)).t().to(pixels).contiguous()  # q t
+    offsets = offsets.to(pixels)
+    mixed = _token_hidden(folded, pixels, tile_width, rows, columns, part, codes, scratch)
 
-    def gathered(name: str, down: Tensor, along: Tensor) -> Tensor:
-        index = down.t()[:, None, :, None] * tile_width + along.t()[None, :, None, :]  # ty tx R C
-        taken = scratch(name, index.numel(), pixels.shape[1])
-        return torch.index_select(pixels, 0, index.flatten(), out=taken)
-
-    # Token mixer, first layer: once per cell, then per pixel.
-    cell_rows, row_cell = rows.cells(part.top, part.bottom)
-    cell_columns, column_cell = columns.cells(part.left, part.right)
-    cells = len(cell_rows) * len(cell_columns)
-    cell_tokens = gathered("cells", cell_rows, cell_columns)[:, :width].reshape(TOKENS, cells * width)
-    per_cell = torch.mm(folded.token_in, cell_tokens, out=scratch("per cell", hidden, cells * width))
-    cell = (row_cell[:, None] * len(cell_columns) + column_cell).flatten()
-    mixed = scratch("hidden", hidden, count, width)
-    torch.index_select(per_cell.view(hidden, cells, width), 1, cell, out=mixed)
-    if codes is None:
-        code = _meta_hidden(folded, rows.offsets[here], columns.offsets[across])
-        mixed.add_(folded.code_shift).baddbmm_(code.expand(hidden, -1, -1), folded.code)
-    else:
-        kind = (rows.kind[here, None] * len(columns.distinct) + columns.kind[across]).flatten()
-        mixed.add_(torch.index_select(codes, 1, kind, out=scratch("spare", hidden, count, width)))
-    flat = gelu_(mixed).view(hidden, count * width)
-    change = torch.addmm(folded.token_bias, folded.token_out, flat, out=scratch("change", TOKENS, count * width))
-    change = gelu_(change).view(TOKENS, count, width)
-
-    # Channel mixer on [tokens + change, colour, offsets].
-    tokens = gathered("tokens", rows.neighbours[here], columns.neighbours[across])
-    placed = tokens.view(4, 4, part.size.height, part.size.width, -1)
-    placed[..., -2] = rows.offsets[here].t()[:, None, :, None]
-    placed[..., -1] = columns.offsets[across].t()[None, :, None, :]
-    inner = tokens.view(TOKENS, count, -1)[..., :width].add_(change)
-    wide = scratch("hidden", TOKENS * count, folded.channel_in.shape[1])
-    wide = gelu_(torch.addmm(folded.channel_bias, tokens, folded.channel_in, out=wide))
-    outer = scratch("spare", TOKENS * count, width)
-    outer = gelu_(torch.addmm(folded.out_bias, wide, folded.channel_out, out=outer)).view(TOKENS, count, width)
-
-    # Both residuals: tokens + inner + outer, where tokens = inner - change.
-    total = outer.add_(inner, alpha=2).sub_(change)
-    areas = rows.offsets[here].t()[:, None, :, None] * columns.offsets[across].t()[None, :, None, :]
-    areas = areas.abs_().add_(1e-9).reshape(TOKENS, count)  # laid out in its own way when one row is asked
-    weights = (areas.flip(0) / areas.sum(0)).to(total)
-    summed = total.mul_(weights.unsqueeze(-1)).sum(0)
-    colours = torch.addmm(folded.colour_bias, summed.float(), folded.colour)
+    # Both residuals of the mixers make 2 tokens + change + outer, summed with the areas reflected through the point.
+    total = bags(nearest.t().int(), pixels, weights)[:, :width].float().mul_(2)
+    for strip in _strips(part.size, STRIP if pixels.device.type == "cpu" else count):
+        size = strip.stop - strip.start
+        change = scratch("change", TOKENS, size * width)
+        torch.addmm(folded.token_bias, folded.token_out, mixed(strip), out=change)
+        change = gelu_(change).view(TOKENS * size, width)
+        tokens = scratch("tokens", TOKENS * size, pixels.shape[1])
+        torch.index_select(pixels, 0, nearest[:, strip].flatten(), out=tokens)
+        tokens[:, :width].add_(change)
+        tokens.view(TOKENS, size, -1)[..., -2:] = offsets[:, strip]
+        outer = folded.channel_out(folded.channel_in(tokens)).add_(change)
+        own = torch.arange(TOKENS * size, dtype=torch.int32, device=pixels.device).view(TOKENS, size).t().contiguous()
+        total[strip].add_(bags(own, outer, weights[strip]))
+    colours = torch.addmm(folded.colour_bias, total, folded.colour)
     return rearrange(colours, "(R C) rgb -> rgb R C", R=part.size.height)
+
+
+def _token_hidden(
+    folded: Folded,
+    pixels: Tensor,
+    tile_width: int,
+    rows: Axis,
+    columns: Axis,
+    part: Window,
+    codes: Tensor | None,
+    scratch: Scratch,
+) -> Callable[[slice], Tensor]:
+    """The token mixer's hidden layer `j (q c)` of any strip of a block.
+
+    It is the sum of a part per cell and a part per pair of offsets, each found once for the block.
+    """
+    here, across = slice(part.top, part.bottom), slice(part.left, part.right)
+    hidden, width = folded.token_in.shape[0], len(folded.colour)
+    cell_rows, row_cell = rows.cells_of(here)
+    cell_columns, column_cell = columns.cells_of(across)
+    cell = (row_cell[:, None] * len(cell_columns) + column_cell).flatten()
+    cells = len(cell_rows) * len(cell_columns)
+    kind_rows, row_kind = torch.unique(rows.kind[here], return_inverse=True)
+    kind_columns, column_kind = torch.unique(columns.kind[across], return_inverse=True)
+    kinds = 0 if codes is None else len(kind_rows) * len(kind_columns)
+
+    parts = scratch("parts", (cells + kinds) * hidden, width)
+    by_cell = parts[: cells * hidden].view(hidden, cells, width)
+    tokens = pixels.index_select(0, _pairs(cell_rows, cell_columns, tile_width))[:, :width].reshape(TOKENS, -1)
+    torch.mm(folded.token_in, tokens, out=by_cell.view(hidden, -1))
+    by_cell.add_(folded.code_shift)
+    if codes is None:
+        meta = _meta_hidden(folded, rows.offsets[here], columns.offsets[across])
+
+        def mixed(strip: slice) -> Tensor:
+            taken = scratch("mixed", hidden, strip.stop - strip.start, width)
+            torch.index_select(by_cell, 1, cell[strip], out=taken)
+            taken.baddbmm_(meta[strip].expand(hidden, -1, -1), folded.code)
+            return gelu_(taken).view(hidden, -1)
+
+        return mixed
+
+    chosen = (kind_rows[:, None] * len(columns.distinct) + kind_columns).flatten()
+    torch.index_select(codes, 0, chosen, out=parts[cells * hidden :].view(kinds, hidden, width))
+    kind = (row_kind[:, None] * len(kind_columns) + column_kind).flatten()
+    unit = torch.arange(hidden, device=pixels.device)[:, None]
+    addends = torch.stack([unit * cells + cell, (cells + kind) * hidden + unit], dim=-1).int()  # j q 2
+
+    def summed(strip: slice) -> Tensor:
+        return gelu_(bags(addends[:, strip].reshape(-1, 2), parts)).view(hidden, -1)
+
+    return summed
+
+
+def bags(index: Tensor, table: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Weighted sums of a table's rows: index and weights `n k`, table `m c` -> `n c`."""
+    if table.device.type in WITHOUT_BAGS:
+        taken = table[index.long()]
+        return (taken if weights is None else taken * weights.unsqueeze(-1)).sum(1)
+    return F.embedding_bag(index, table, mode="sum", per_sample_weights=weights)
+
+
+def _crossed(down: Tensor, along: Tensor) -> tuple[Tensor, Tensor]:
+    """R 4 and C 4 -> two of `ty tx R C`."""
+    rows, columns = len(down), len(along)
+    return (
+        down.t()[:, None, :, None].expand(-1, 4, -1, columns),
+        along.t()[None, :, None, :].expand(4, -1, rows, -1),
+    )
+
+
+def _pairs(down: Tensor, along: Tensor, tile_width: int) -> Tensor:
+    """Rows R 4 and columns C 4 of a tile -> positions in it, `(ty tx R C)`."""
+    row, column = _crossed(down * tile_width, along)
+    return (row + column).flatten()
+
+
+def _strips(size: Size, pixels: int) -> list[slice]:
+    """The whole rows of a block, in runs of about so many pixels."""
+    height = max(1, pixels // size.width)
+    starts = range(0, size.height, height)
+    return [slice(top * size.width, min(top + height, size.height) * size.width) for top in starts]
