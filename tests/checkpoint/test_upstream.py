@@ -114,12 +114,12 @@ def test_names_the_key_of_another_shape(arch: str, key: str) -> None:
 @pytest.mark.parametrize(
     ("arch", "args", "words"),
     [
-        ("liif", {}, "unknown architecture 'liif'; known: edsr, lmi"),
+        ("vdsr", {}, "unknown architecture 'vdsr'; known: edsr, "),
         ("edsr", {**EDSR, "no_upsampling": False}, "this EDSR has its own upsampler"),
         ("edsr", {**EDSR, "n_feats": "many"}, "constructor arguments of edsr cannot be used"),
-        ("lmi", {}, "constructor arguments of lmi lack 'encoder_spec'"),
+        ("lmi", {}, "constructor arguments of lmi lack 'imnet_spec'"),
         ("lmi", {**LMI, "encoder_spec": 3}, "constructor arguments of lmi cannot be used"),
-        ("lmi", {**LMI, "encoder_spec": {"name": "rdn"}}, "LMI on the encoder 'rdn' is not known"),
+        ("lmi", {**LMI, "encoder_spec": {"name": "vdsr"}}, "the encoder 'vdsr' is not known"),
         ("lmi", {**LMI, "imnet_spec": {"args": {"depth": 2}}}, "LMI with 2 mixer blocks is not known"),
     ],
 )

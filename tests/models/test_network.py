@@ -14,13 +14,26 @@ from anyzoom.models import MODELS, Composed, ContinuousSR, Encoded
 from anyzoom.models.decoders.lmi import LmiDecoder
 from anyzoom.models.encoders.edsr import EdsrConfig, EdsrEncoder
 
-TINY: dict[str, dict[str, Any]] = {"lmi-edsr": {"encoder": {"width": 8, "depth": 1}}}
+# Small configurations of every encoder, decoder and whole network.
+SMALL: dict[str, dict[str, Any]] = {
+    "bicubic": {},
+    "edsr": {"width": 8, "depth": 1},
+    "lmi": {},
+    "liif": {"hidden": [12, 10]},
+}
+
+
+def small(name: str) -> dict[str, Any]:
+    if name in SMALL:
+        return SMALL[name]
+    decoder, encoder = name.split("-")
+    return {"encoder": SMALL[encoder], "decoder": SMALL[decoder]}
 
 
 def tiny(name: str) -> ContinuousSR:
     torch.manual_seed(3)
     row = MODELS[name]
-    return row.build(row.config.model_validate(TINY.get(name, {}))).eval()
+    return row.build(row.config.model_validate(small(name))).eval()
 
 
 def asked(network: ContinuousSR, lr: Tensor, size: Size) -> Tensor:
@@ -108,10 +121,9 @@ def test_facts_of_a_composition() -> None:
     encoder = EdsrEncoder(EdsrConfig(width=8, depth=3))
     network = Composed(encoder, LmiDecoder(8), trained_to=6.0)
     facts = network.facts
-    assert facts.halo == encoder.reach + network.decoder.reach
-    assert facts.reach == network.decoder.reach
+    assert (facts.halo, facts.reach) == (10, 2)
     assert (facts.axes, facts.trained_to, facts.scale_aware) == (1, 6.0, False)
-    built = MODELS["lmi-edsr"].config.model_validate({**TINY["lmi-edsr"], "trained_to": 8})
+    built = MODELS["lmi-edsr"].config.model_validate({**small("lmi-edsr"), "trained_to": 8})
     assert MODELS["lmi-edsr"].build(built).facts.trained_to == 8.0
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +25,7 @@ class Facts:
     scale_aware: bool = False  # features depend on the scale and cannot be reused for another
     axes: int = 1  # 2: both axes' scales enter; 1: only the vertical scale does; 0: none
     trained_to: float = 4.0  # largest scale seen in training
+    multiple: int = 1  # a tile with its halo must start and, inside the picture, end at multiples of so many LR pixels
 
 
 class Encoded(NamedTuple):
@@ -32,6 +35,7 @@ class Encoded(NamedTuple):
     features: Tensor  # b f h w
     window: Window  # where these h w pixels lie
     whole: Size  # in the whole LR picture
+    extra: Mapping[str, Tensor] = MappingProxyType({})  # what belongs to the picture as a whole, not to its pixels
 
     def cropped(self, window: Window) -> Encoded:
         """Only the pixels of a window of the whole picture, which must lie inside this one; frees memory."""
@@ -41,15 +45,26 @@ class Encoded(NamedTuple):
             self.features[..., rows, columns].clone(memory_format=torch.channels_last),
             window,
             self.whole,
+            self.extra,
         )
+
+
+Normalisation = Literal["symmetric", "mean"]
+MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K's RGB
+
+
+def normalised(rgb: Tensor, normalisation: Normalisation = "symmetric") -> Tensor:
+    """RGB `b 3 h w` in [0, 1] as networks take it: mapped to [-1, 1], or with DIV2K's mean colour subtracted."""
+    return rgb * 2 - 1 if normalisation == "symmetric" else rgb - rgb.new_tensor(MEAN).view(3, 1, 1)
 
 
 class Encoder(nn.Module, ABC):
     """From pixels to features."""
 
     width: int  # f, all that a decoder needs to know
-    reach: int  # LR pixels on which a feature depends, in each direction
+    reach: int | None  # LR pixels on which a feature depends, in each direction; None: on all of them
     floats_per_pixel: int  # alive per LR pixel at the peak of forward
+    multiple: int = 1  # as in Facts
 
     @abstractmethod
     def forward(self, lr: Tensor) -> Tensor:
@@ -57,10 +72,19 @@ class Encoder(nn.Module, ABC):
 
 
 class Decoder(nn.Module, ABC):
-    """From features to colours; the two methods are those of ContinuousSR."""
+    """From features to colours; `prepare`, `query` and `render` are those of ContinuousSR."""
 
-    reach: int  # LR pixels that it looks at beyond the one under a point
+    reach: int | None  # LR pixels that it looks at beyond the one under a point; None: all of them
     axes: int  # how many of the two scales enter
+    pointwise: ClassVar[bool] = True
+    normalisation: ClassVar[Normalisation] = "symmetric"  # of the pixels that its encoder takes
+
+    def enrich(self, encoded: Encoded) -> Encoded:
+        """What the decoder adds to the features of a picture, once."""
+        return encoded
+
+    def prepare(self, encoded: Encoded, size: Size) -> Encoded:
+        return encoded
 
     @abstractmethod
     def query(self, encoded: Encoded, points: Tensor, cell: Tensor) -> Tensor: ...
@@ -89,6 +113,14 @@ class ContinuousSR(nn.Module, ABC):
     def encode(self, lr: Tensor, window: Window | None = None, whole: Size | None = None) -> Encoded:
         """lr `b 3 h w` -> features. With both others, lr is that window of a picture of size `whole`."""
 
+    def prepare(self, encoded: Encoded, size: Size) -> Encoded:
+        """What every window of the output grid of that size shares, found once and kept in `extra`.
+
+        `render` does it by itself where it has not been done. Only networks that are not pointwise, or whose
+        features depend on the scale, have something to do here.
+        """
+        return encoded
+
     @abstractmethod
     def query(self, encoded: Encoded, points: Tensor, cell: Tensor) -> Tensor:
         """Colours `b q 3` at points `b q yx` in [-1, 1]; cell `b yx`: an output pixel's height and width."""
@@ -110,16 +142,21 @@ class Composed(ContinuousSR):
         self.encoder = encoder
         self.decoder = decoder
         self.facts = Facts(
-            halo=encoder.reach + decoder.reach,
-            reach=decoder.reach,
+            halo=None if encoder.reach is None or decoder.reach is None else encoder.reach + decoder.reach,
+            reach=decoder.reach or 0,
             floats_per_pixel=encoder.floats_per_pixel,
+            pointwise=decoder.pointwise,
             axes=decoder.axes,
             trained_to=trained_to,
+            multiple=encoder.multiple,
         )
 
     def encode(self, lr: Tensor, window: Window | None = None, whole: Size | None = None) -> Encoded:
         whole = whole or Size(lr.shape[-2], lr.shape[-1])
-        return Encoded(lr, self.encoder(lr), window or Window.whole(whole), whole)
+        return self.decoder.enrich(Encoded(lr, self.encoder(lr), window or Window.whole(whole), whole))
+
+    def prepare(self, encoded: Encoded, size: Size) -> Encoded:
+        return self.decoder.prepare(encoded, size)
 
     def query(self, encoded: Encoded, points: Tensor, cell: Tensor) -> Tensor:
         return self.decoder.query(encoded, points, cell)

@@ -6,28 +6,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from anyzoom.models.bicubic import Bicubic, BicubicConfig
+from anyzoom.models.decoders.liif import LiifConfig, LiifDecoder
 from anyzoom.models.decoders.lmi import LmiConfig, LmiDecoder
 from anyzoom.models.encoders.edsr import EdsrConfig, EdsrEncoder
-from anyzoom.models.network import Composed, ContinuousSR
+from anyzoom.models.network import Composed, ContinuousSR, Decoder, Encoder
 
 
-class LmiEdsrConfig(BaseModel):
-    """EDSR-baseline with LMI: 1,308,275 parameters."""
+@dataclass(frozen=True)
+class EncoderRow:
+    """An encoder that a network can be composed of."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    encoder: EdsrConfig = Field(default_factory=EdsrConfig)
-    decoder: LmiConfig = Field(default_factory=LmiConfig)
-    trained_to: float = Field(default=4.0, ge=1)  # largest scale seen in training
+    build: Callable[[Any], Encoder]
+    config: type[BaseModel]
+    paper: str
 
 
-def lmi_edsr(config: LmiEdsrConfig) -> ContinuousSR:
-    """EDSR's trunk with LMI's decoder."""
-    encoder = EdsrEncoder(config.encoder)
-    return Composed(encoder, LmiDecoder(encoder.width, config.decoder), config.trained_to)
+@dataclass(frozen=True)
+class DecoderRow:
+    """A decoder that a network can be composed of."""
+
+    build: Callable[[int, Any], Decoder]  # of the width of the features and the configuration
+    config: type[BaseModel]
+    paper: str
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,38 @@ class Model:
     paper: str
 
 
+ENCODERS: dict[str, EncoderRow] = {
+    "edsr": EncoderRow(EdsrEncoder, EdsrConfig, "Lim et al., CVPRW 2017"),
+}
+
+DECODERS: dict[str, DecoderRow] = {
+    "lmi": DecoderRow(LmiDecoder, LmiConfig, "Fu et al., CVPR 2024"),
+    "liif": DecoderRow(LiifDecoder, LiifConfig, "Chen et al., CVPR 2021"),
+}
+
+
+def composition(encoder: EncoderRow, decoder: DecoderRow) -> Model:
+    """Any encoder with any decoder."""
+    config = create_model(
+        "ComposedConfig",
+        __config__=ConfigDict(frozen=True, extra="forbid"),
+        encoder=(encoder.config, Field(default_factory=encoder.config)),
+        decoder=(decoder.config, Field(default_factory=decoder.config)),
+        trained_to=(float, Field(default=4.0, ge=1)),  # largest scale seen in training
+    )
+
+    def build(config: Any) -> ContinuousSR:
+        trunk = encoder.build(config.encoder)
+        return Composed(trunk, decoder.build(trunk.width, config.decoder), config.trained_to)
+
+    return Model(build, config, f"{decoder.paper}; {encoder.paper}")
+
+
 MODELS: dict[str, Model] = {
     "bicubic": Model(build=Bicubic, config=BicubicConfig, paper="Keys, IEEE TASSP 1981"),
-    "lmi-edsr": Model(build=lmi_edsr, config=LmiEdsrConfig, paper="Fu et al., CVPR 2024; Lim et al., CVPRW 2017"),
+    **{
+        f"{decoder}-{encoder}": composition(ENCODERS[encoder], DECODERS[decoder])
+        for decoder in DECODERS
+        for encoder in ENCODERS
+    },
 }

@@ -18,7 +18,7 @@ from torch import Tensor
 from anyzoom.checkpoint import load_upstream
 from anyzoom.grid import Size, Window, cell_of, owned_window, pixel_centres, size_for
 from anyzoom.models import Composed, Encoded
-from anyzoom.models.decoders import lmi_grid
+from anyzoom.models.decoders import fast, lmi_grid
 from anyzoom.models.decoders.lmi import LmiConfig, LmiDecoder, neighbours
 from anyzoom.models.encoders.edsr import EdsrConfig, EdsrEncoder
 
@@ -177,17 +177,17 @@ def test_render_where_pytorch_has_less(lacking: str, monkeypatch: pytest.MonkeyP
     if lacking == "packed layers":
         monkeypatch.delattr(torch.ops.mkldnn, "_linear_pointwise", raising=False)
         monkeypatch.setattr(torch.ops.mkldnn, "_linear_pointwise", None, raising=False)
-        lmi_grid.packs.cache_clear()
-        assert not lmi_grid.packs(torch.float32)
+        fast.packs.cache_clear()
+        assert not fast.packs(torch.float32)
     else:
-        monkeypatch.setattr(lmi_grid, "WITHOUT_BAGS", {"cpu"})
+        monkeypatch.setattr(fast, "WITHOUT_BAGS", {"cpu"})
         monkeypatch.setattr(torch.nn.functional, "embedding_bag", None)
     decoder, encoded = a_decoder(), a_picture(Size(5, 6))
     size = size_for(encoded.whole, (4.0, 3.7))
     try:
         close(decoder.render(encoded, size, Window.whole(size)), asked(decoder, encoded, size))
     finally:
-        lmi_grid.packs.cache_clear()
+        fast.packs.cache_clear()
 
 
 def test_render_equals_query_at_the_papers_width() -> None:
