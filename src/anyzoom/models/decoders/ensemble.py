@@ -64,7 +64,7 @@ def shares(offsets: Tensor) -> Tensor:
 
 
 def corners_of_points(encoded: Encoded, points: Tensor) -> Corners:
-    """For any points `b q yx`: index `b t q` into the rows of `rows_of(encoded.features)`, and the rest, `b t q ...`."""
+    """For any points `b q yx`; index counts the rows of `rows_of`, everything is `b t q ...`."""
     down, down_offsets = nearest_two(points[..., 0], encoded.whole.height)
     along, along_offsets = nearest_two(points[..., 1], encoded.whole.width)
     width = encoded.window.size.width
