@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -318,3 +319,18 @@ def test_gradients_reach_all_parameters_and_the_features() -> None:
         assert tensor.grad is not None, name
         assert tensor.grad.isfinite().all(), name
         assert tensor.grad.any(), name
+
+
+@pytest.mark.parametrize("without", ["meta network", "coordinates", "token mixer", "colour"])
+def test_ablations(without: Literal["meta network", "coordinates", "token mixer", "colour"]) -> None:
+    """Each lacks something, differs from the whole network, and renders what it answers."""
+    whole = a_decoder()
+    decoder = LmiDecoder(WIDTH, LmiConfig(without=without)).eval()
+    assert sum(p.numel() for p in decoder.parameters()) < sum(p.numel() for p in whole.parameters())
+    encoded = a_picture(Size(5, 6))
+    size = size_for(encoded.whole, (3.0, 2.7))
+    close(decoder.render(encoded, size, Window.whole(size)), asked(decoder, encoded, size))
+    if without == "colour":
+        other = encoded._replace(lr=1 - encoded.lr)
+        assert torch.equal(asked(decoder, other, size), asked(decoder, encoded, size))
+        assert not torch.allclose(asked(whole, other, size), asked(whole, encoded, size), atol=1e-3)

@@ -15,6 +15,9 @@ before position in the channel mixer, the scale as 2 / s of the vertical axis al
 
 from __future__ import annotations
 
+from typing import Literal
+
+import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, autocast, cat, nn, tensor
 from torch.nn import functional as F
@@ -35,6 +38,7 @@ class LmiConfig(BaseModel):
 
     token_hidden: int = Field(default=32, ge=1, le=1024)  # width of the token mixer
     channel_factor: int = Field(default=2, ge=1, le=16)  # width of the channel mixer, in feature channels
+    without: Literal["meta network", "coordinates", "token mixer", "colour"] | None = None  # ablations of Table 5
 
 
 def neighbours(positions: Tensor, side: int) -> tuple[Tensor, Tensor]:
@@ -59,12 +63,17 @@ class LmiDecoder(Decoder):
     def __init__(self, width: int, config: LmiConfig | None = None) -> None:
         super().__init__()
         config = config or LmiConfig()
-        self.width = width
-        self.meta_in = nn.Linear(2 * TOKENS + 1, width)
-        self.meta_out = nn.Linear(width, width * TOKENS)  # row c * 16 + t
-        self.token_in = nn.Linear(2 * TOKENS, config.token_hidden)
-        self.token_out = nn.Linear(config.token_hidden, TOKENS)
-        self.channel_in = nn.Linear(width + 6, config.channel_factor * width)
+        self.width, self.config = width, config
+        without, coded, beside = config.without, TOKENS, 6  # colour, offsets and pitch beside a token's features
+        if without not in ("meta network", "token mixer"):
+            self.meta_in = nn.Linear(2 * TOKENS + 1, width)
+            self.meta_out = nn.Linear(width, width * TOKENS)  # row c * 16 + t
+            coded = 2 * TOKENS
+        if without != "token mixer":
+            self.token_in = nn.Linear(coded, config.token_hidden)
+            self.token_out = nn.Linear(config.token_hidden, TOKENS)
+        beside -= {"colour": 3, "coordinates": 2}.get(without or "", 0)
+        self.channel_in = nn.Linear(width + beside, config.channel_factor * width)
         self.channel_out = nn.Linear(config.channel_factor * width, width)
         self.colour = nn.Linear(width, 3)
 
@@ -97,18 +106,46 @@ class LmiDecoder(Decoder):
         weights = areas.flip(-1) / areas.sum(-1, keepdim=True)  # b q t
         pitch = (cell[:, :1] * height).view(batch, 1, 1, 1)  # 2 / s of the vertical axis
 
-        code = cat([offsets.flatten(2), pitch[..., 0].expand(-1, queries, -1)], dim=-1)
-        with autocast(code.device.type, enabled=False):  # positions need more than bfloat16's eight bits
-            code = F.relu(self.meta_in(code.to(self.meta_in.weight.dtype)))
-        code = self.meta_out(code).view(batch, queries, self.width, TOKENS)
-        mixed = F.gelu(self.token_in(cat([tokens.transpose(-1, -2), code], dim=-1)))
-        mixed = F.gelu(self.token_out(mixed)).transpose(-1, -2)
-        inner = tokens + mixed
-        beside = cat([colours, offsets, pitch.expand(-1, queries, TOKENS, -1)], dim=-1).to(inner.dtype)
+        without = self.config.without
+        mixed = tokens.transpose(-1, -2)
+        if without not in ("meta network", "token mixer"):
+            code = cat([offsets.flatten(2), pitch[..., 0].expand(-1, queries, -1)], dim=-1)
+            with autocast(code.device.type, enabled=False):  # positions need more than bfloat16's eight bits
+                code = F.relu(self.meta_in(code.to(self.meta_in.weight.dtype)))
+            mixed = cat([mixed, self.meta_out(code).view(batch, queries, self.width, TOKENS)], dim=-1)
+        inner = tokens
+        if without != "token mixer":
+            mixed = F.gelu(self.token_in(mixed))
+            inner = tokens + F.gelu(self.token_out(mixed)).transpose(-1, -2)
+        known = [] if without == "colour" else [colours]
+        known += [] if without == "coordinates" else [offsets]
+        beside = cat([*known, pitch.expand(-1, queries, TOKENS, -1)], dim=-1).to(inner.dtype)
         outer = F.gelu(self.channel_out(F.gelu(self.channel_in(cat([inner, beside], dim=-1)))))
         colour = self.colour(tokens + inner + outer)
         total: Tensor = (colour.to(weights.dtype) * weights.unsqueeze(-1)).sum(dim=-2)
         return total * 0.5 + 0.5
 
     def render(self, encoded: Encoded, size: Size, window: Window) -> Tensor:
-        return lmi_grid.render(self, encoded, size, window)
+        return lmi_grid.render(self.completed(), encoded, size, window)
+
+    @torch.no_grad()
+    def completed(self) -> LmiDecoder:
+        """The whole network that computes the same as this one: weights of zero for what an ablation lacks."""
+        without = self.config.without
+        if without is None:
+            return self
+        whole = LmiDecoder(self.width, self.config.model_copy(update={"without": None})).to(self.colour.weight)
+        for parameter in whole.parameters():
+            parameter.zero_()
+        for name, layer in whole.named_children():
+            mine = dict(self.named_children()).get(name)
+            if isinstance(layer, nn.Linear) and isinstance(mine, nn.Linear):
+                layer.bias.copy_(mine.bias)
+                known = layer.weight
+                if name == "channel_in":
+                    lacks = {"colour": (0, 3), "coordinates": (3, 5)}.get(without, (6, 6))
+                    columns = [k for k in range(self.width + 6) if not lacks[0] <= k - self.width < lacks[1]]
+                    known[:, columns] = mine.weight
+                else:
+                    known[:, : mine.in_features] = mine.weight
+        return whole
