@@ -53,3 +53,15 @@ def pack(
     from anyzoom.train.pack import pack_run
 
     print(f"{output}: {pack_run(run, card, output)}")
+
+
+@app.command("import")
+def import_model(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An official .pth file of a network we know.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The .safetensors file to write.")],
+) -> None:
+    """Make a checkpoint of an official file; which network it holds is found out. No pickled code is executed."""
+    from anyzoom.checkpoint.foreign import import_foreign
+
+    card = import_foreign(file, output)
+    print(f"{output}: {card.model}")

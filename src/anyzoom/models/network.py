@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor, nn
 
 from anyzoom.grid import Size, Window
@@ -61,6 +62,7 @@ def normalised(rgb: Tensor, normalisation: Normalisation = "symmetric") -> Tenso
 class Encoder(nn.Module, ABC):
     """From pixels to features."""
 
+    config: BaseModel
     width: int  # f, all that a decoder needs to know
     reach: int | None  # LR pixels on which a feature depends, in each direction; None: on all of them
     floats_per_pixel: int  # alive per LR pixel at the peak of forward
@@ -74,6 +76,7 @@ class Encoder(nn.Module, ABC):
 class Decoder(nn.Module, ABC):
     """From features to colours; `prepare`, `query` and `render` are those of ContinuousSR."""
 
+    config: BaseModel
     reach: int | None  # LR pixels that it looks at beyond the one under a point; None: all of them
     axes: int  # how many of the two scales enter
     pointwise: ClassVar[bool] = True
@@ -107,6 +110,7 @@ class ContinuousSR(nn.Module, ABC):
     so a tile (an `Encoded` whose window is a part) renders the same pixels as the whole picture would.
     """
 
+    config: BaseModel  # of a whole network; a composition's parts have theirs
     facts: Facts
 
     @abstractmethod

@@ -77,3 +77,15 @@ MODELS: dict[str, Model] = {
         for encoder in ENCODERS
     },
 }
+
+
+def described(network: ContinuousSR) -> tuple[str, dict[str, Any]]:
+    """The row of MODELS that builds a network like this one, and the configuration for it."""
+    if isinstance(network, Composed):
+        encoder = next(name for name, row in ENCODERS.items() if row.build is type(network.encoder))
+        decoder = next(name for name, row in DECODERS.items() if row.build is type(network.decoder))
+        parts = {"encoder": network.encoder.config, "decoder": network.decoder.config}
+        config = {name: part.model_dump(mode="json", exclude_defaults=True) for name, part in parts.items()}
+        return f"{decoder}-{encoder}", config | {"trained_to": network.facts.trained_to}
+    name = next(name for name, row in MODELS.items() if row.build is type(network))
+    return name, network.config.model_dump(mode="json", exclude_defaults=True)

@@ -48,7 +48,7 @@ class LiifDecoder(Decoder):
 
     def __init__(self, width: int, config: LiifConfig | None = None) -> None:
         super().__init__()
-        config = config or LiifConfig()
+        self.config = config = config or LiifConfig()
         self.mlp = Mlp([9 * width + 4, *config.hidden, 3])
 
     def query(self, encoded: Encoded, points: Tensor, cell: Tensor) -> Tensor:

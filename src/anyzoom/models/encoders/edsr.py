@@ -42,7 +42,7 @@ class EdsrEncoder(Encoder):
 
     def __init__(self, config: EdsrConfig | None = None) -> None:
         super().__init__()
-        config = config or EdsrConfig()
+        self.config = config = config or EdsrConfig()
         self.width = config.width
         self.reach = 2 * config.depth + 2  # LR pixels: one per 3x3 convolution
         # Shallow features, a block's input, its two activations, and the library's copies.
