@@ -40,6 +40,15 @@ def test_the_table(anyzoom: Command, bicubic: ContinuousSR) -> None:
     assert rows[1] != rows[2]
 
 
+def test_precision(anyzoom: Command) -> None:
+    """Half of the digits change the third decimal at most, not nothing."""
+    values = []
+    for precision in ("float32", "bfloat16"):
+        words = ("--data", "one/HR", "--scales", "2", "--precision", precision, "--json")
+        values.append(json.loads(anyzoom("evaluate", "lmi-edsr-clean", *words).out)[0]["psnr_y"])
+    assert 0 < abs(values[0] - values[1]) < 0.1
+
+
 def test_json_stands_alone_on_stdout(anyzoom: Command) -> None:
     done = anyzoom("evaluate", "bicubic", "--data", "one/HR", "--scales", "2,1", "--json")
     assert done.code == 0

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 
 from anyzoom.errors import AnyzoomError, MemoryBudgetError, ScaleError
 from anyzoom.grid import Size
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
 MOST_MEGAPIXELS = 1e12
+
+
+class Precision(StrEnum):
+    """What convolutions and mixers compute in."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
 
 
 def scale_of(text: str) -> float | tuple[float, float]:

@@ -7,13 +7,12 @@ import logging
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from anyzoom.cli.words import bytes_of, one_line, pixels_of, scale_of, size_of
+from anyzoom.cli.words import Precision, bytes_of, one_line, pixels_of, scale_of, size_of
 from anyzoom.errors import AnyzoomError, ScaleError
 
 if TYPE_CHECKING:
@@ -26,13 +25,6 @@ if TYPE_CHECKING:
 
 
 logger = logging.getLogger(__name__)
-
-
-class Precision(StrEnum):
-    """What convolutions and mixers compute in."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
 
 
 @dataclass
