@@ -21,6 +21,10 @@ class ScaleError(AnyzoomError):
     """A scale or size that cannot be asked for."""
 
 
+class ShapeError(AnyzoomError):
+    """A picture, point set or window of a shape that a network cannot take."""
+
+
 class CheckpointError(AnyzoomError):
     """Weights that are missing, damaged, foreign or unsafe."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil, floor
 from typing import Any
 
 import pytest
@@ -13,14 +14,37 @@ from anyzoom.grid import Size, Window, cell_of, owned_window, pixel_centres, siz
 from anyzoom.models import MODELS, Composed, ContinuousSR, Encoded
 from anyzoom.models.decoders.lmi import LmiDecoder
 from anyzoom.models.encoders.edsr import EdsrConfig, EdsrEncoder
+from anyzoom.models.fixed import FixedScale
+from anyzoom.models.table import ENCODERS
 
 # Small configurations of every encoder, decoder and whole network.
 SMALL: dict[str, dict[str, Any]] = {
     "bicubic": {},
+    "eqsr": {"width": 12, "blocks": [2, 1], "heads": 2, "window": 4, "latent": 16},
     "edsr": {"width": 8, "depth": 1},
+    "rdn": {"width": 8, "blocks": 2, "depth": 2, "growth": 4},
+    "rcan": {"width": 8, "groups": 1, "blocks": 1, "reduction": 4},
+    "swinir": {"width": 8, "inner": 6, "depths": [2], "heads": 2, "window": 4},
     "lmi": {},
     "liif": {"hidden": [12, 10]},
+    "metasr": {"hidden": 12},
+    "itsrn": {"hidden": [12, 10], "score_hidden": 6, "blend_hidden": 7},
+    "lte": {"waves": 6, "hidden": [12, 10]},
+    "lte+": {"waves": 6, "hidden": [12, 10]},
+    "linf": {"waves": 6, "hidden": [12, 10], "steps": 3},
+    "ddir": {"hidden": [12, 10], "encoder": {"width": 8, "depth": 2}},
+    "arbsr": {"width": 8, "groups": 2, "blocks": 1, "reduction": 4, "experts": 3},
+    "ciaosr": {"hidden": [12, 10]},
+    "lit": {"width": 8, "heads": 2, "hidden": [12, 10]},
+    "clit": {"width": 8, "heads": 2, "hidden": [12, 10], "stages": 2},
+    "srno": {"width": 12, "heads": 3, "hidden": 10},
 }
+
+SMALL |= {f"{name}-x": {"encoder": SMALL[name], "factor": k} for name, k in {"edsr": 4, "rdn": 3, "swinir": 2}.items()}
+
+
+# Every decoder on one encoder, every encoder under one decoder, every whole network.
+CHOSEN = [name for name in MODELS if "-" not in name or name.endswith(("-x", "-edsr")) or name.startswith("lmi-")]
 
 
 def small(name: str) -> dict[str, Any]:
@@ -36,6 +60,11 @@ def tiny(name: str) -> ContinuousSR:
     return row.build(row.config.model_validate(small(name))).eval()
 
 
+def known(network: ContinuousSR, lr_size: Size, size: Size) -> Size:
+    """The size, or the only one that the network knows."""
+    return network.size_of(lr_size) if isinstance(network, FixedScale) else size
+
+
 def asked(network: ContinuousSR, lr: Tensor, size: Size) -> Tensor:
     """The whole grid of that size, `b 3 H W`, through `query`."""
     points = pixel_centres(size, lr).view(1, -1, 2).expand(len(lr), -1, -1)
@@ -45,52 +74,59 @@ def asked(network: ContinuousSR, lr: Tensor, size: Size) -> Tensor:
     return colours.transpose(1, 2).reshape(len(lr), 3, *size)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", CHOSEN)
 @pytest.mark.parametrize("lr_size", [Size(1, 1), Size(1, 9), Size(5, 1), Size(6, 7)], ids=str)
 @pytest.mark.parametrize("scale", [1, 2, (3.7, 1.03)])
 def test_reaches_any_size_from_any_size(name: str, lr_size: Size, scale: float | tuple[float, float]) -> None:
-    network, size = tiny(name), size_for(lr_size, scale)
+    network = tiny(name)
+    size = known(network, lr_size, size_for(lr_size, scale))
     lr = torch.rand(2, 3, *lr_size)
     rendered = network(lr, size)
     assert rendered.shape == (2, 3, *size)
     torch.testing.assert_close(rendered, asked(network, lr, size), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", CHOSEN)
 def test_pictures_of_a_batch_do_not_meet(name: str) -> None:
     network, lr = tiny(name), torch.rand(3, 3, 6, 7)
-    together = network(lr, Size(13, 15))
+    size = known(network, Size(6, 7), Size(13, 15))
+    together = network(lr, size)
     for picture, alone in zip(lr, together, strict=True):
-        torch.testing.assert_close(network(picture[None], Size(13, 15))[0], alone, rtol=0, atol=1e-6)
+        torch.testing.assert_close(network(picture[None], size)[0], alone, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", CHOSEN)
 def test_forward_is_encode_then_render(name: str) -> None:
     """Nothing is kept between calls, and the picture itself is left alone."""
     network, lr = tiny(name), torch.rand(1, 3, 6, 7)
     before, kept = lr.clone(), set(vars(network))
     encoded = network.encode(lr)
     assert (encoded.window, encoded.whole) == (Window(0, 0, 6, 7), Size(6, 7))
-    first = network.render(encoded, Size(14, 15))
-    network.render(encoded, Size(9, 8))
-    assert torch.equal(network.render(encoded, Size(14, 15)), first)
-    assert torch.equal(network(lr, Size(14, 15)), first)
+    size = known(network, Size(6, 7), Size(14, 15))
+    first = network.render(encoded, size)
+    network.render(encoded, known(network, Size(6, 7), Size(9, 8)))
+    assert torch.equal(network.render(encoded, size), first)
+    assert torch.equal(network(lr, size), first)
     assert torch.equal(lr, before)
     assert set(vars(network)) == kept
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", CHOSEN)
 @pytest.mark.parametrize("size", [Size(21, 24), Size(34, 31)], ids=str)
 @pytest.mark.parametrize("tile", [Window(0, 0, 4, 5), Window(6, 7, 9, 8), Window(10, 9, 14, 16)], ids=str)
 def test_a_tile_with_its_halo_is_exact(name: str, size: Size, tile: Window) -> None:
     """As `zoom` does it: encode a tile with its halo, let the halo go, render the pixels that it owns."""
     network, lr = tiny(name), torch.rand(1, 3, 14, 16)
     whole = Size(14, 16)
+    size = known(network, whole, size)
     expected = network(lr, size)
     facts = network.facts
-    assert facts.halo is not None
-    seen = tile.grown(facts.halo, whole)
-    encoded = network.encode(lr[..., seen.slices[0], seen.slices[1]], seen, whole)
+    seen = Window.whole(whole)
+    if facts.halo is not None:
+        top, left, bottom, right = (border / facts.multiple for border in tile.grown(facts.halo, whole))
+        aligned = (floor(top), floor(left), ceil(bottom), ceil(right))
+        seen = Window(*(facts.multiple * border for border in aligned)).grown(0, whole)
+    encoded = network.prepare(network.encode(lr[..., seen.slices[0], seen.slices[1]], seen, whole), size)
     owned = owned_window(tile, whole, size)
     for part in (encoded, encoded.cropped(tile.grown(facts.reach, whole))):
         found = network.render(part, size, owned)
@@ -104,10 +140,22 @@ def test_default_configuration_is_whole(name: str) -> None:
     with torch.device("meta"):
         network = row.build(row.config())
     assert row.paper
-    assert network.facts.pointwise
+    assert network.facts.pointwise == (name.partition("-")[0] not in ("eqsr", "srno"))
     assert network.facts.axes in (0, 1, 2)
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
         row.config.model_validate({"no_such_key": 1})
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_encoders_take_pixels_as_they_are_told(name: str) -> None:
+    """Pixels minus the mean colour are what other pixels are when they are mapped to [-1, 1]."""
+    row, lr = ENCODERS[name], torch.rand(1, 3, 6, 7)
+    symmetric = row.build(row.config.model_validate(SMALL[name])).eval()
+    mean = row.build(row.config.model_validate({**SMALL[name], "normalisation": "mean"})).eval()
+    mean.load_state_dict(symmetric.state_dict())
+    assert (symmetric.normalisation, mean.normalisation) == ("symmetric", "mean")
+    same = (lr - torch.tensor([0.4488, 0.4371, 0.4040]).view(3, 1, 1) + 1) / 2
+    torch.testing.assert_close(mean(lr), symmetric(same))
 
 
 def test_lmi_edsr_is_the_papers_size() -> None:

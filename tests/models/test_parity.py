@@ -16,8 +16,38 @@ from anyzoom.grid import Size, cell_of, pixel_centres
 from anyzoom.models import ContinuousSR
 from anyzoom.models.network import MEAN
 
-ENCODERS = ["edsr-a", "edsr-b"]
-NETWORKS = ["liif-a", "liif-b", "liif-full", "lmi-a", "lmi-b"]
+ENCODERS = ["edsr-a", "edsr-b", "rdn-a", "rdn-b", "swinir-a", "swinir-b"]
+NETWORKS = [
+    "liif-a",
+    "liif-b",
+    "liif-full",
+    "metasr-a",
+    "metasr-b",
+    "metasr-full",
+    "itsrn-a",
+    "itsrn-b",
+    "itsrn-full",
+    "lmi-a",
+    "lmi-b",
+    "arbsr-a",
+    "eqsr-a",
+    "eqsr-b",
+    "ciaosr-a",
+    "ciaosr-b",
+    "clit-a",
+    "clit-b",
+    "ddir-a",
+    "ddir-b",
+    "srno-a",
+    "srno-b",
+    "srno-full",
+    "lte-a",
+    "lte-b",
+    "lte-full",
+    "linf-a",
+    "linf-b",
+    "linf-full",
+]
 
 
 def golden(folder: Path, case: str) -> tuple[dict[str, str], dict[str, Tensor]]:

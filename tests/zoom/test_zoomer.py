@@ -20,6 +20,8 @@ from anyzoom.grid import Size, Window, size_for
 from anyzoom.image import Photo
 from anyzoom.image.resample import resample
 from anyzoom.models import Composed, ContinuousSR, Encoded
+from anyzoom.models.decoders.liif import LiifConfig, LiifDecoder
+from anyzoom.models.encoders.swinir import SwinirConfig, SwinirEncoder
 from anyzoom.zoom import Zoomer
 from anyzoom.zoom.engine import Engine
 
@@ -263,3 +265,45 @@ def test_a_network_without_halo_sees_the_whole_photo(tiny: ContinuousSR, make_ph
     photo, size = make_photo(12, 14, 3, "float32"), Size(30, 31)
     found = Zoomer(photo, network, device="cpu", tile=Size(5, 5)).render(size=size)
     np.testing.assert_allclose(found, untiled(network, photo, size), rtol=0, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def in_windows() -> ContinuousSR:
+    """A small network of windows of 4 pixels, with weights so large that pixels care whom they see."""
+    torch.manual_seed(6)
+    encoder = SwinirEncoder(SwinirConfig(width=6, inner=6, depths=(2,), heads=2, window=4))
+    network = Composed(encoder, LiifDecoder(6, LiifConfig(hidden=(8,))))
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            parameter.mul_(20 if "blocks" in name and parameter.ndim == 2 else 1.5)
+    return network.eval()
+
+
+@pytest.mark.parametrize("photo_size", [Size(24, 32), Size(23, 29), Size(5, 33), Size(1, 1)], ids=str)
+@pytest.mark.parametrize(
+    ("tile", "ensemble"), [(Size(5, 7), False), (Size(8, 12), False), (Size(9, 11), True)], ids=str
+)
+def test_tiles_begin_at_multiples(
+    in_windows: ContinuousSR, make_photo: MakePhoto, photo_size: Size, tile: Size, ensemble: bool
+) -> None:
+    """Whichever way a symmetry turns them."""
+    photo, size = make_photo(*photo_size, 3, "float32"), size_for(photo_size, (1.5, 2.0))
+    assert (in_windows.facts.halo, in_windows.facts.multiple) == (9 + 2, 4)
+    if ensemble:
+        expected = Zoomer(photo, in_windows, device="cpu", ensemble=True, tile=photo_size).render(size=size)
+    else:
+        expected = untiled(in_windows, photo, size)
+    zoomer = Zoomer(photo, in_windows, device="cpu", tile=tile, ensemble=ensemble)
+    np.testing.assert_allclose(zoomer.render(size=size), expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(np.concatenate(list(zoomer.bands(size))), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("multiple", "halo", "tile"), [(1, 11, Size(5, 7)), (4, 10, Size(1, 1))])
+def test_multiples_and_halo_are_needed(
+    in_windows: ContinuousSR, make_photo: MakePhoto, multiple: int, halo: int, tile: Size
+) -> None:
+    photo, size = make_photo(31, 41, 3, "float32"), Size(62, 82)
+    zoomer = Zoomer(photo, in_windows, device="cpu", tile=tile)
+    zoomer.engine.facts = replace(in_windows.facts, multiple=multiple, halo=halo)
+    found = zoomer.render(size=size, window=Window(20, 20, 40, 50))
+    assert np.abs(found - untiled(in_windows, photo, size)[20:40, 20:50]).max() > 1e-4

@@ -12,6 +12,7 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor, nn
 
+from anyzoom.errors import ShapeError
 from anyzoom.grid import Size, Window
 
 
@@ -67,6 +68,7 @@ class Encoder(nn.Module, ABC):
     reach: int | None  # LR pixels on which a feature depends, in each direction; None: on all of them
     floats_per_pixel: int  # alive per LR pixel at the peak of forward
     multiple: int = 1  # as in Facts
+    normalisation: Normalisation = "symmetric"  # of the pixels inside
 
     @abstractmethod
     def forward(self, lr: Tensor) -> Tensor:
@@ -81,6 +83,8 @@ class Decoder(nn.Module, ABC):
     axes: int  # how many of the two scales enter
     pointwise: ClassVar[bool] = True
     normalisation: ClassVar[Normalisation] = "symmetric"  # of the pixels that its encoder takes
+    context: int | None = 0  # LR pixels on which what `enrich` adds depends, in each direction; None: all of them
+    floats_per_pixel: int = 0  # alive per LR pixel at the peak of `enrich`, besides the features
 
     def enrich(self, encoded: Encoded) -> Encoded:
         """What the decoder adds to the features of a picture, once."""
@@ -101,6 +105,29 @@ def channels_last(network: nn.Module) -> None:
     for parameter in network.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
+def check_picture(lr: Tensor, window: Window | None, whole: Size | None) -> None:
+    """Raises ShapeError for what `encode` cannot take."""
+    if lr.ndim != 4 or lr.shape[1] != 3 or min(lr.shape) < 1:
+        raise ShapeError(f"a picture must be `b 3 h w` with at least one pixel, not {tuple(lr.shape)}.")
+    here, picture = Size(lr.shape[-2], lr.shape[-1]), whole or Size(lr.shape[-2], lr.shape[-1])
+    if (window or Window.whole(picture)).size != here or (window and window.grown(0, picture) != window):
+        raise ShapeError(f"{here} pixels are not the window {window and tuple(window)} of a picture of {picture}.")
+
+
+def check_points(points: Tensor, cell: Tensor, batch: int) -> None:
+    """Raises ShapeError for what `query` cannot take."""
+    if points.ndim != 3 or points.shape[-1] != 2 or len(points) != batch:
+        raise ShapeError(f"points must be `b q yx` with b = {batch}, not {tuple(points.shape)}.")
+    if cell.shape != (batch, 2):
+        raise ShapeError(f"cell must be `b yx` with b = {batch}, not {tuple(cell.shape)}.")
+
+
+def check_window(size: Size, window: Window) -> None:
+    """Raises ShapeError for what `render` cannot take."""
+    if min(size) < 1 or min(window.size) < 1 or window.grown(0, size) != window:
+        raise ShapeError(f"there is no window {tuple(window)} in a picture of {size}.")
 
 
 class ContinuousSR(nn.Module, ABC):
@@ -145,10 +172,11 @@ class Composed(ContinuousSR):
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
+        reaches = (encoder.reach, decoder.context, decoder.reach)
         self.facts = Facts(
-            halo=None if encoder.reach is None or decoder.reach is None else encoder.reach + decoder.reach,
+            halo=None if None in reaches else max(encoder.reach or 0, decoder.context or 0) + (decoder.reach or 0),
             reach=decoder.reach or 0,
-            floats_per_pixel=encoder.floats_per_pixel,
+            floats_per_pixel=max(encoder.floats_per_pixel, encoder.width + decoder.floats_per_pixel),
             pointwise=decoder.pointwise,
             axes=decoder.axes,
             trained_to=trained_to,
@@ -156,6 +184,7 @@ class Composed(ContinuousSR):
         )
 
     def encode(self, lr: Tensor, window: Window | None = None, whole: Size | None = None) -> Encoded:
+        check_picture(lr, window, whole)
         whole = whole or Size(lr.shape[-2], lr.shape[-1])
         return self.decoder.enrich(Encoded(lr, self.encoder(lr), window or Window.whole(whole), whole))
 
@@ -163,7 +192,10 @@ class Composed(ContinuousSR):
         return self.decoder.prepare(encoded, size)
 
     def query(self, encoded: Encoded, points: Tensor, cell: Tensor) -> Tensor:
+        check_points(points, cell, len(encoded.lr))
         return self.decoder.query(encoded, points, cell)
 
     def render(self, encoded: Encoded, size: Size, window: Window | None = None) -> Tensor:
-        return self.decoder.render(encoded, size, window or Window.whole(size))
+        window = window or Window.whole(size)
+        check_window(size, window)
+        return self.decoder.render(encoded, size, window)

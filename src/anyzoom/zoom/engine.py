@@ -101,16 +101,24 @@ class Engine:
 
     @torch.inference_mode()
     def encode(self, lr: Tensor, window: Window, whole: Size, keep: Window) -> tuple[Encoded, ...]:
-        """lr `b 3 h w` is that window of the whole photo; of the features only those of `keep` stay."""
+        """lr `b 3 h w` is that window of the whole photo; of the features only those of `keep` stay.
+
+        A window that ends inside the photo must reach further than the halo where `facts.multiple` is not 1: every
+        symmetry leaves out what lies beyond its own multiples.
+        """
         lr = lr.to(self.device)
         return tuple(self._encode(symmetry, lr, window, whole, keep) for symmetry in self.symmetries)
 
     def _encode(self, symmetry: Symmetry, lr: Tensor, window: Window, whole: Size, keep: Window) -> Encoded:
-        turned = symmetry.forward(lr).contiguous(memory_format=torch.channels_last)
+        given, size = symmetry.window(window, whole), symmetry.size(whole)
+        seen = _between_multiples(given, self.facts.multiple, size)
+        rows, columns = seen.within(given).slices
+        turned = symmetry.forward(lr)[..., rows, columns].contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
-            encoded: Encoded = self.network.encode(turned, symmetry.window(window, whole), symmetry.size(whole))
+            encoded: Encoded = self.network.encode(turned, seen, size)
             encoded = encoded._replace(features=encoded.features.to(self.dtype))
-        return encoded if keep == window else encoded.cropped(symmetry.window(keep, whole))
+        kept = symmetry.window(keep, whole)
+        return encoded if kept == seen else encoded.cropped(kept)
 
     @torch.inference_mode()
     def render(self, encoded: tuple[Encoded, ...], size: Size, window: Window) -> Tensor:
@@ -122,3 +130,13 @@ class Engine:
             total = picture if total is None else total + picture
         assert total is not None
         return (total / len(encoded)).to("cpu", torch.float32)
+
+
+def _between_multiples(window: Window, multiple: int, size: Size) -> Window:
+    """The largest part of a window that begins at multiples and ends at multiples or where the picture ends."""
+    top, left = (-(-start // multiple) * multiple for start in (window.top, window.left))
+    bottom, right = (
+        end if end == side else end // multiple * multiple
+        for end, side in zip((window.bottom, window.right), size, strict=True)
+    )
+    return Window(top, left, bottom, right)

@@ -115,12 +115,18 @@ class Zoomer:
         return Job(
             lr=self.size,
             hr=size,
-            halo=facts.halo,
+            halo=self._margin,
             floats_per_pixel=facts.floats_per_pixel * len(self.engine.symmetries),
             pictures=self._view.pictures,
             photo_bytes=self.photo.pixels.nbytes,
             row_bytes=self.layout_at(size).row_bytes,
         )
+
+    @property
+    def _margin(self) -> int | None:
+        """LR pixels around a tile: the halo, and as many as the engine may have to leave out to begin at a multiple."""
+        facts = self.engine.facts
+        return None if facts.halo is None else facts.halo + facts.multiple - 1
 
     def _samples(self, tile: Window, size: Size, window: Window, keep: bool) -> Samples:
         return self._view.samples(self._rendered(tile, size, window, keep))
@@ -156,7 +162,7 @@ class Zoomer:
             self._features.move_to_end(key)
             return self._features[key]
         whole = Window.whole(self.size)
-        seen = whole if facts.halo is None else tile.grown(facts.halo, self.size)
+        seen = whole if self._margin is None else tile.grown(self._margin, self.size)
         needed = whole if facts.halo is None else tile.grown(facts.reach, self.size)
         encoded = self.engine.encode(self._view.show(seen), seen, self.size, needed)
         if keep:

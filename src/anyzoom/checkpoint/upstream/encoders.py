@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from anyzoom.checkpoint.upstream.fill import State, fill, part
+from anyzoom.checkpoint.upstream.rdn import rdn
+from anyzoom.checkpoint.upstream.swinir import swinir
 from anyzoom.errors import CheckpointError
 from anyzoom.models.encoders.edsr import EdsrConfig, EdsrEncoder
 from anyzoom.models.network import Encoder
@@ -38,6 +40,8 @@ def edsr(kind: str, args: Mapping[str, Any], state: State, prefix: str) -> EdsrE
 ENCODERS: dict[str, Callable[[str, Mapping[str, Any], State, str], Encoder]] = {
     "edsr-baseline": edsr,
     "edsr": edsr,
+    "rdn": rdn,
+    "swinir": swinir,
 }
 
 

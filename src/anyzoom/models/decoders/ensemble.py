@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from anyzoom.grid import Window
-from anyzoom.models.decoders.fast import Axis, crossed, pairs
+from anyzoom.models.decoders.fast import Axis, Lookup, crossed, pairs
 from anyzoom.models.network import Encoded
 
 CORNERS = 4
@@ -56,6 +56,18 @@ def nearest_one(positions: Tensor, side: int) -> tuple[Tensor, Tensor]:
     return indices, (positions.unsqueeze(-1) - centres) * side
 
 
+def linear_two(positions: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """The two LR pixels between whose centres each position lies, for bilinear interpolation; as nearest_two.
+
+    A position outside the outermost centres is moved to them (border padding). `shares` of the offsets are the
+    weights. nearest_two finds the same pixels but for its nudge, which is 1 % of a pixel where a side has 20,000.
+    """
+    place = (((positions + 1) * side - 1) / 2).clamp(0, side - 1)  # 0 and side - 1 are the outermost centres
+    before = place.floor().long().clamp(max=max(side - 2, 0))
+    indices = torch.stack([before, (before + 1).clamp(max=side - 1)], dim=-1)
+    return indices, (place.unsqueeze(-1) - indices) * 2
+
+
 def shares(offsets: Tensor) -> Tensor:
     """Weights along one axis from the offsets `... 2` of nearest_two: each pixel has the distance of the other."""
     distances = offsets.abs()
@@ -63,10 +75,10 @@ def shares(offsets: Tensor) -> Tensor:
     return torch.where(total > 1e-6, distances.flip(-1) / total, 0.5)
 
 
-def corners_of_points(encoded: Encoded, points: Tensor) -> Corners:
+def corners_of_points(encoded: Encoded, points: Tensor, lookup: Lookup = nearest_two) -> Corners:
     """For any points `b q yx`; index counts the rows of `rows_of`, everything is `b t q ...`."""
-    down, down_offsets = nearest_two(points[..., 0], encoded.whole.height)
-    along, along_offsets = nearest_two(points[..., 1], encoded.whole.width)
+    down, down_offsets = lookup(points[..., 0], encoded.whole.height)
+    along, along_offsets = lookup(points[..., 1], encoded.whole.width)
     width = encoded.window.size.width
     row = (down - encoded.window.top).repeat_interleave(2, dim=-1)  # b q t
     column = (along - encoded.window.left).repeat(1, 1, 2)
@@ -85,6 +97,28 @@ def corners_of_block(rows: Axis, columns: Axis, part: Window, tile_width: int) -
     offsets = torch.stack(crossed(rows.offsets[here], columns.offsets[across]), dim=-1).reshape(CORNERS, count, 2)
     down, along = crossed(shares(rows.offsets[here]), shares(columns.offsets[across]))
     return Corners(index, offsets, (down * along).reshape(CORNERS, count))
+
+
+def bilinear_of_points(encoded: Encoded, points: Tensor, values: Tensor) -> Tensor:
+    """values `b c h w` on the LR pixels, for example `encoded.lr`, at any points `b q yx` -> `b q c`.
+
+    Bilinear between pixel centres, the outermost pixels repeated beyond the border of the whole picture: grid_sample
+    with border padding. Reaches one LR pixel beyond the one under a point.
+    """
+    corners = corners_of_points(encoded, points, linear_two)
+    weighted: Tensor = rows_of(values)[corners.index] * corners.weights.unsqueeze(-1)
+    return weighted.sum(1)
+
+
+def bilinear_of_block(rows: Axis, columns: Axis, part: Window, values: Tensor) -> Tensor:
+    """The same for a part of a window whose axes were found with linear_two: values `c h w` -> `c R C`."""
+    here, across = part.slices
+    (above, below), (left, right) = rows.neighbours[here].t(), columns.neighbours[across].t()
+    down, along = shares(rows.offsets[here])[:, 1:], shares(columns.offsets[across])[:, 1]
+    first, last = int(left[0]), int(right[-1]) + 1
+    near = values[..., first:last]
+    middle = near[:, above].lerp(near[:, below], down.to(values))
+    return middle[..., left - first].lerp(middle[..., right - first], along.to(values))
 
 
 def rows_of(grid: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from math import isqrt
 from typing import Literal, TypeAlias
 
 import torch
@@ -16,10 +17,11 @@ from einops import rearrange
 from torch import Tensor
 from torch.nn import functional as F
 
-from anyzoom.grid import Size, Window
+from anyzoom.grid import Size, Window, covering_window, owned_window
 from anyzoom.models.network import Encoded
 
 BLOCK_ROWS = 32
+LR_PIXELS = 16384  # of a part of the picture whose tables are held at once: 32 MiB for 512 numbers a pixel
 PIXELS_ON_CPU = 2048  # of a block
 PIXELS_ON_GPU = 16384
 STRIP = 256  # pixels of a strip on a processor: 2 MiB of float32 for a layer of 2048 numbers a pixel
@@ -148,6 +150,27 @@ def painted(
     return out
 
 
+def in_parts(
+    render: Callable[[Encoded, Size, Window], Tensor], encoded: Encoded, size: Size, window: Window, reach: int
+) -> Tensor:
+    """A window of the output grid, `b 3 H W`, rendered in parts that need LR_PIXELS at most, besides their reach.
+
+    For decoders that compute large tables of the LR pixels first: only those under the window, a few at a time.
+    """
+    side = max(1, isqrt(LR_PIXELS // len(encoded.lr)))
+    out = torch.empty(len(encoded.lr), 3, *window.size, device=encoded.features.device)
+    under = covering_window(window, encoded.whole, size)
+    for top in range(under.top, under.bottom, side):
+        for left in range(under.left, under.right, side):
+            tile = Window(top, left, top + side, left + side).common(under)
+            owned = owned_window(tile, encoded.whole, size).common(window)
+            if owned.size.pixels:
+                seen = tile.grown(reach, encoded.whole).common(encoded.window)
+                rows, columns = owned.within(window).slices
+                out[..., rows, columns] = render(encoded.cropped(seen), size, owned)
+    return out
+
+
 def blocks(size: Size, pixels: int) -> list[Window]:
     """The blocks of a window of that size, of about so many pixels each."""
     height = min(BLOCK_ROWS, size.height)
@@ -190,12 +213,14 @@ def in_parallel(paint: Callable[[Window, Scratch], None], blocks: list[Window], 
         torch.set_num_threads(operator_threads)  # what threads of others start with
 
 
-def axes_of(lookup: Lookup, encoded: Encoded, size: Size, window: Window) -> tuple[Axis, Axis]:
-    """Rows and columns of a window of the output grid of that size."""
-    device = encoded.features.device
+def axes_of(
+    lookup: Lookup, encoded: Encoded, size: Size, window: Window, along: Lookup | None = None
+) -> tuple[Axis, Axis]:
+    """Rows and columns of a window of the output grid of that size; along: the columns' lookup, where it differs."""
+    device, columns = encoded.features.device, along or lookup
     return (
         Axis.of(lookup, (size.height, window.top, window.bottom), encoded.whole.height, encoded.window.top, device),
-        Axis.of(lookup, (size.width, window.left, window.right), encoded.whole.width, encoded.window.left, device),
+        Axis.of(columns, (size.width, window.left, window.right), encoded.whole.width, encoded.window.left, device),
     )
 
 

@@ -57,6 +57,7 @@ def neighbours(positions: Tensor, side: int) -> tuple[Tensor, Tensor]:
 class LmiDecoder(Decoder):
     """Colours at any point from features, the LR picture itself and the scale."""
 
+    config: LmiConfig
     reach = 2  # LR pixels on either side of the one under a point
     axes = 1
 

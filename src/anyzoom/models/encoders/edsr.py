@@ -1,6 +1,6 @@
 """EDSR's trunk: Lim et al., "Enhanced Deep Residual Networks for Single Image Super-Resolution", CVPRW 2017.
 
-As arbitrary-scale decoders use it (LIIF and after): no upsampler and no mean shift; RGB is mapped to [-1, 1].
+As arbitrary-scale decoders use it (LIIF and after): no upsampler and, unless asked for, no mean shift.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from anyzoom.models.network import Encoder
+from anyzoom.models.network import Encoder, Normalisation, normalised
 
 
 class EdsrConfig(BaseModel):
@@ -19,6 +19,7 @@ class EdsrConfig(BaseModel):
     width: int = Field(default=64, ge=1, le=1024)  # feature channels
     depth: int = Field(default=16, ge=0, le=256)  # residual blocks
     residual_scale: float = 1.0
+    normalisation: Normalisation = "symmetric"
 
 
 class ResidualBlock(nn.Module):
@@ -44,6 +45,7 @@ class EdsrEncoder(Encoder):
         super().__init__()
         self.config = config = config or EdsrConfig()
         self.width = config.width
+        self.normalisation = config.normalisation
         self.reach = 2 * config.depth + 2  # LR pixels: one per 3x3 convolution
         # Shallow features, a block's input, its two activations, and the library's copies.
         self.floats_per_pixel = 6 * config.width
@@ -54,6 +56,6 @@ class EdsrEncoder(Encoder):
         )
 
     def forward(self, lr: Tensor) -> Tensor:
-        shallow: Tensor = self.head(lr * 2 - 1)
+        shallow: Tensor = self.head(normalised(lr, self.normalisation))
         features: Tensor = self.body(shallow)
         return features + shallow
