@@ -18,7 +18,8 @@ from anyzoom.errors import CheckpointError
 from anyzoom.grid import Size
 from anyzoom.models import ContinuousSR
 
-NETWORKS = ["liif-a", "lmi-a"]
+NETWORKS = ["metasr", "liif", "lte", "itsrn", "linf", "srno", "lmi", "ddir", "ciaosr", "clit", "arbsr", "eqsr"]
+CASES = [f"{name}-{case}" for name in NETWORKS for case in "ab"]
 
 
 def golden(folder: Path, case: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -36,11 +37,13 @@ def same(found: ContinuousSR, expected: ContinuousSR) -> None:
         torch.testing.assert_close(found(lr, Size(17, 25)), expected(lr, Size(17, 25)), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("wrapped", ["bare", "params_ema", "state_dict", "module"])
-@pytest.mark.parametrize("case", NETWORKS)
+@pytest.mark.parametrize(
+    ("case", "wrapped"),
+    [*((case, "bare") for case in CASES), *(("liif-a", kind) for kind in ("params_ema", "state_dict", "module"))],
+)
 def test_a_state_dict_tells_what_it_is(case: str, wrapped: str, shared: Path, tmp_path: Path) -> None:
     args, state = golden(shared, case)
-    arch = case.partition("-")[0]
+    arch = "lit" if case == "clit-a" else case.partition("-")[0]
     path, output = tmp_path / "official.pth", tmp_path / "ours.safetensors"
     content: dict[str, Any] = state
     if wrapped == "module":

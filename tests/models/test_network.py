@@ -15,7 +15,7 @@ from anyzoom.models import MODELS, Composed, ContinuousSR, Encoded
 from anyzoom.models.decoders.lmi import LmiDecoder
 from anyzoom.models.encoders.edsr import EdsrConfig, EdsrEncoder
 from anyzoom.models.fixed import FixedScale
-from anyzoom.models.table import ENCODERS
+from anyzoom.models.table import ENCODERS, described
 
 # Small configurations of every encoder, decoder and whole network.
 SMALL: dict[str, dict[str, Any]] = {
@@ -185,3 +185,13 @@ def test_cropped_lets_the_rest_go() -> None:
     assert part.features.is_contiguous(memory_format=torch.channels_last)
     for tensor in (part.lr, part.features):
         assert tensor.untyped_storage().nbytes() == tensor.numel() * 4
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if not name.endswith("-x")])
+def test_a_network_tells_how_to_build_it_again(name: str) -> None:
+    network = tiny(name)
+    found, config = described(network)
+    row = MODELS[found]
+    again = row.build(row.config.model_validate(config)).state_dict()
+    assert {key: value.shape for key, value in network.state_dict().items()} == {k: v.shape for k, v in again.items()}
+    assert found == name.replace("lte+", "lte")

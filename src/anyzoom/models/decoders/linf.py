@@ -108,7 +108,7 @@ class LinfDecoder(Decoder):
 
     def __init__(self, width: int, config: LinfConfig | None = None) -> None:
         super().__init__()
-        config = config or LinfConfig()
+        self.config = config = config or LinfConfig()
         self.texture = Texture(width, config.waves)
         self.mlp = Mlp([CORNERS * 2 * config.waves, *config.hidden, 6 * config.steps])
         self.flow = Flow(config.steps)

@@ -116,7 +116,7 @@ class LteDecoder(Decoder):
 
     def __init__(self, width: int, config: LteConfig | None = None) -> None:
         super().__init__()
-        config = config or LteConfig()
+        self.config = config = config or LteConfig()
         self.least_pitch = 2 / config.clip_cell if config.clip_cell else 0.0  # an output pixel, in half LR pixels
         self.texture = Texture(width, config.waves)
         self.mlp = Mlp([2 * config.waves, *config.hidden, 3])

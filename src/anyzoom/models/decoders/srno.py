@@ -96,7 +96,7 @@ class SrnoDecoder(Decoder):
 
     def __init__(self, width: int, config: SrnoConfig | None = None) -> None:
         super().__init__()
-        config = config or SrnoConfig()
+        self.config = config = config or SrnoConfig()
         self.lift = nn.Linear(CORNERS * (width + 2) + 2, config.width)  # offsets, weighted features, pitch
         self.blocks = nn.ModuleList(GalerkinBlock(config.width, config.heads) for _ in range(BLOCKS))
         self.hidden = nn.Linear(config.width, config.hidden)

@@ -80,7 +80,7 @@ class RcanEncoder(Encoder):
 
     def __init__(self, config: RcanConfig | None = None) -> None:
         super().__init__()
-        config = config or RcanConfig()
+        self.config = config = config or RcanConfig()
         self.width = config.width
         self.normalisation = config.normalisation
         # Shallow features, a group's and a block's input, the block's two activations, and the library's copies.

@@ -197,7 +197,7 @@ class SwinirEncoder(Encoder):
 
     def __init__(self, config: SwinirConfig | None = None) -> None:
         super().__init__()
-        config = config or SwinirConfig()
+        self.config = config = config or SwinirConfig()
         inner = config.inner
         self.width = config.width or inner
         self.normalisation = config.normalisation
