@@ -143,9 +143,9 @@ def test_released_coordinates_in_numbers() -> None:
     assert found.offsets[0].tolist() == ((here - centres[under]) * np.float32(lr_side)).tolist()
     exact = [(2 * i + 1) / side * lr_side - (2 * k + 1) for i, k in enumerate(under)]
     assert found.offsets[0].tolist() == pytest.approx(exact, abs=1e-6)
-    assert found.offsets[0].tolist() != torch.tensor(exact).tolist()
+    assert found.offsets[0].tolist() != torch.tensor(exact, dtype=torch.float32).tolist()
     fresh = line(pixel_centres(Size(1, side), torch.empty(0))[:, :, 1], torch.tensor([2 / side]), lr_side, FRESH)
-    assert fresh.offsets[0].tolist() == torch.tensor(exact).tolist()
+    assert fresh.offsets[0].tolist() == torch.tensor(exact, dtype=torch.float32).tolist()
 
 
 @pytest.mark.parametrize("scale", [1.0, 1.5, 2.5, 3.0, 3.7, 6.0])

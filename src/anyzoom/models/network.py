@@ -83,7 +83,7 @@ class Decoder(nn.Module, ABC):
     axes: int  # how many of the two scales enter
     pointwise: ClassVar[bool] = True
     normalisation: ClassVar[Normalisation] = "symmetric"  # of the pixels that its encoder takes
-    context: int | None = 0  # LR pixels on which what `enrich` adds depends, in each direction; None: all of them
+    context: int | None = 0  # LR pixels on which what `enrich` and `prepare` find depends; None: all of them
     floats_per_pixel: int = 0  # alive per LR pixel at the peak of `enrich`, besides the features
 
     def enrich(self, encoded: Encoded) -> Encoded:

@@ -121,6 +121,13 @@ class Engine:
         return encoded if kept == seen else encoded.cropped(kept)
 
     @torch.inference_mode()
+    def prepare(self, encoded: tuple[Encoded, ...], size: Size) -> tuple[Encoded, ...]:
+        """With what all windows of an output of that size share, where the network has such."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            pairs = zip(self.symmetries, encoded, strict=True)
+            return tuple(self.network.prepare(part, symmetry.size(size)) for symmetry, part in pairs)
+
+    @torch.inference_mode()
     def render(self, encoded: tuple[Encoded, ...], size: Size, window: Window) -> Tensor:
         """A window of the output grid, `b 3 H W` in float32 on the processor."""
         total: Tensor | None = None

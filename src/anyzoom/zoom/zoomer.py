@@ -157,7 +157,8 @@ class Zoomer:
 
     def _encoded(self, tile: Window, size: Size, keep: bool) -> tuple[Encoded, ...]:
         facts = self.engine.facts
-        key = (tile, size if facts.scale_aware else None)
+        by_size = facts.scale_aware or not facts.pointwise
+        key = (tile, size if by_size else None)
         if key in self._features:
             self._features.move_to_end(key)
             return self._features[key]
@@ -165,6 +166,8 @@ class Zoomer:
         seen = whole if self._margin is None else tile.grown(self._margin, self.size)
         needed = whole if facts.halo is None else tile.grown(facts.reach, self.size)
         encoded = self.engine.encode(self._view.show(seen), seen, self.size, needed)
+        if by_size:
+            encoded = self.engine.prepare(encoded, size)
         if keep:
             self._features[key] = encoded
             self._kept += _bytes(encoded)
@@ -174,7 +177,7 @@ class Zoomer:
 
 
 def _bytes(encoded: tuple[Encoded, ...]) -> int:
-    return sum(part.features.nbytes + part.lr.nbytes for part in encoded)
+    return sum(part.features.nbytes + part.lr.nbytes + sum(v.nbytes for v in part.extra.values()) for part in encoded)
 
 
 def _halves(tile: Window) -> tuple[Window, Window] | None:
