@@ -112,7 +112,7 @@ def test_truncated_files_are_refused(stored: Path, part: float) -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"model": "swinir"}, "mine needs the network 'swinir'; known: bicubic, lmi-edsr"),
+        ({"model": "swinir"}, "mine needs the network 'swinir'; known: bicubic, eqsr"),
         ({"config": {"width": 3}}, "its configuration does not suit lmi-edsr"),
         ({"config": {"encoder": {"width": 0}}}, "its configuration does not suit lmi-edsr"),
         ({"config": {"encoder": {"width": 16, "depth": 1}}}, "does not hold this lmi-edsr"),

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from anyzoom.grid import Size, Window, cell_of, pixel_centres
 from anyzoom.models import Composed, Encoded
+from anyzoom.models.decoders.clit import ClitDecoder
 from anyzoom.models.table import DECODERS, ENCODERS
 
 LR = Size(8, 8)
@@ -17,12 +18,15 @@ LR = Size(8, 8)
 class Query(nn.Module):
     """A decoder's `query` as a function of tensors alone."""
 
-    def __init__(self, network: Composed) -> None:
+    def __init__(self, network: Composed, size: Size) -> None:
         super().__init__()
-        self.decoder = network.decoder
+        self.decoder, self.size = network.decoder, size
 
     def forward(self, lr: Tensor, features: Tensor, points: Tensor, cell: Tensor) -> Tensor:
-        return self.decoder.query(Encoded(lr, features, Window.whole(LR), LR), points, cell)
+        encoded = Encoded(lr, features, Window.whole(LR), LR)
+        if isinstance(self.decoder, ClitDecoder):  # the grids of its stages follow from the scale
+            return self.decoder.on_grids(encoded, points, cell, self.decoder.grids(LR, self.size))
+        return self.decoder.query(encoded, points, cell)
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -47,5 +51,5 @@ def test_pointwise_decoders(name: str) -> None:
             assert network.facts.halo is None  # something global enters
             return
         arguments = (lr, encoded.features, points, cell)
-        exported = torch.export.export(Query(network), arguments).module()
+        exported = torch.export.export(Query(network, size), arguments).module()
         torch.testing.assert_close(exported(*arguments), network.query(encoded, points, cell))

@@ -93,7 +93,7 @@ def test_an_unknown_key_of_the_network_is_refused_with_the_nearest(tmp_path: Pat
         ("scales = [0.5, 2]", "scales: Value error, should be the smallest and the largest scale"),
         ("scales = [1, inf]", "scales.1: Input should be a finite number."),
         ('precision = "16"', "precision: Input should be '32-true' or 'bf16-mixed'."),
-        ('model = "lmi"', "unknown model 'lmi'. Known: bicubic, lmi-edsr"),
+        ('model = "lmi"', "unknown model 'lmi'. Known: bicubic, eqsr"),
         ("[config.encoder]\nwidth = 0", "config of lmi-edsr: encoder.width: Input should be greater"),
     ],
 )

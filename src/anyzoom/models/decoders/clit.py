@@ -203,8 +203,12 @@ class ClitDecoder(Decoder):
                     for lr, features, there, pitch in zip(encoded.lr, encoded.features, points, cell, strict=True)
                 ]
             )
+        return self.on_grids(encoded, points, cell, plans[0])
+
+    def on_grids(self, encoded: Encoded, points: Tensor, cell: Tensor, plan: Sequence[Size]) -> Tensor:
+        """`query` for outputs whose stages look at these grids: a graph that no scale changes."""
         total, shallow = points.new_zeros(*points.shape[:2], 3), self.shallow(encoded)
-        for stage, grid in zip(self.active(), plans[0], strict=False):
+        for stage, grid in zip(self.active(), plan, strict=False):
             total = CARRIED * total + self._looked(stage, self.maps(stage, shallow, encoded, grid), points, cell)
         return total * 0.5 + bilinear_of_points(encoded, points, encoded.lr)
 

@@ -100,7 +100,7 @@ class Eqsr(ContinuousSR):
         self.facts = Facts(
             halo=None,
             reach=2,  # pixels of the output grid, which are no larger than those of the LR picture
-            floats_per_pixel=10 * config.width,
+            floats_per_pixel=24 * config.width,  # measured; the state on the output grid comes on top
             pointwise=False,
             scale_aware=True,
             axes=2,
