@@ -10,6 +10,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from anyzoom.errors import AnyzoomError, ShapeError
 from anyzoom.grid import Size, Window, cell_of, owned_window, pixel_centres, size_for
 from anyzoom.models import MODELS, Composed, ContinuousSR, Encoded
 from anyzoom.models.decoders.lmi import LmiDecoder
@@ -195,3 +196,26 @@ def test_a_network_tells_how_to_build_it_again(name: str) -> None:
     again = row.build(row.config.model_validate(config)).state_dict()
     assert {key: value.shape for key, value in network.state_dict().items()} == {k: v.shape for k, v in again.items()}
     assert found == name.replace("lte+", "lte")
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_shapes_that_do_not_fit_are_refused(name: str) -> None:
+    """One clear error each, before any work."""
+    network, lr = tiny(name), torch.rand(1, 3, 6, 7)
+    size = known(network, Size(6, 7), Size(13, 15))
+    for picture in (torch.rand(1, 4, 6, 7), torch.rand(3, 6, 7), torch.rand(1, 3, 0, 7), torch.rand(0, 3, 6, 7)):
+        with pytest.raises(ShapeError, match="b 3 h w"):
+            network.encode(picture)
+    with pytest.raises(ShapeError, match="not the window"):
+        network.encode(lr, Window(0, 0, 6, 6), Size(6, 7))
+    encoded = network.encode(lr)
+    for window in (Window(0, 0, 0, 4), Window(-1, 0, 4, 4), Window(0, 0, size.height + 1, 4)):
+        with pytest.raises(ShapeError, match="no window"):
+            network.render(encoded, size, window)
+    for wrong in (Size(0, 7), Size(-3, 7)):
+        with pytest.raises(AnyzoomError):
+            network.render(encoded, wrong)
+    with pytest.raises(ShapeError, match="points must be"):
+        network.query(encoded, torch.zeros(1, 4, 3), torch.ones(1, 2))
+    with pytest.raises(ShapeError, match="cell must be"):
+        network.query(encoded, torch.zeros(1, 4, 2), torch.ones(2))

@@ -33,6 +33,7 @@ REGISTERED = {
     "lte-fast": "lte+",
     "ITNSR": "itsrn",
     "linf": "linf",
+    "linf-patch": "linf",
     "sronet": "srno",
     "clit": "clit",
     "lmi": "lmi",

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from anyzoom.grid import Size, Window
 from anyzoom.image.resample import taps
-from anyzoom.models.network import ContinuousSR, Encoded, Facts
+from anyzoom.models.network import ContinuousSR, Encoded, Facts, check_picture, check_points, check_window
 
 
 class BicubicConfig(BaseModel):
@@ -26,11 +26,13 @@ class Bicubic(ContinuousSR):
         self.facts = Facts(halo=3, reach=3, floats_per_pixel=6, axes=2, trained_to=float("inf"))
 
     def encode(self, lr: Tensor, window: Window | None = None, whole: Size | None = None) -> Encoded:
+        check_picture(lr, window, whole)
         whole = whole or Size(lr.shape[-2], lr.shape[-1])
         return Encoded(lr, lr, window or Window.whole(whole), whole)
 
     def query(self, encoded: Encoded, points: Tensor, cell: Tensor) -> Tensor:
         """The cell does not matter. Outside the picture the outermost pixels are mirrored."""
+        check_points(points, cell, len(encoded.lr))
         sides = torch.tensor(encoded.whole, device=points.device)
         starts = torch.tensor(encoded.window[:2], device=points.device)
         positions = (points + 1) * sides / 2 - 0.5  # b q yx, in pixels
@@ -50,6 +52,7 @@ class Bicubic(ContinuousSR):
 
     def render(self, encoded: Encoded, size: Size, window: Window | None = None) -> Tensor:
         window = window or Window.whole(size)
+        check_window(size, window)
         picture = encoded.lr
         sides = zip(encoded.whole, size, window.slices, encoded.window[:2], (2, 3), strict=True)
         for lr_side, hr_side, asked, start, axis in sides:

@@ -16,7 +16,16 @@ from torch import Tensor, nn
 from anyzoom.errors import ScaleError
 from anyzoom.grid import Size, Window
 from anyzoom.models.decoders.ensemble import nearest_one
-from anyzoom.models.network import MEAN, ContinuousSR, Encoded, Encoder, Facts
+from anyzoom.models.network import (
+    MEAN,
+    ContinuousSR,
+    Encoded,
+    Encoder,
+    Facts,
+    check_picture,
+    check_points,
+    check_window,
+)
 
 Factor = Literal[2, 3, 4]
 STEPS: dict[Factor, tuple[int, ...]] = {2: (2,), 3: (3,), 4: (2, 2)}
@@ -49,11 +58,13 @@ class FixedScale(ContinuousSR):
         return Size(lr.height * self.factor, lr.width * self.factor)
 
     def encode(self, lr: Tensor, window: Window | None = None, whole: Size | None = None) -> Encoded:
+        check_picture(lr, window, whole)
         whole = whole or Size(lr.shape[-2], lr.shape[-1])
         return Encoded(lr, self.encoder(lr), window or Window.whole(whole), whole)
 
     def query(self, encoded: Encoded, points: Tensor, cell: Tensor) -> Tensor:
         """The cell does not matter."""
+        check_points(points, cell, len(encoded.lr))
         known = self._enlarged_window(encoded.window)
         picture = self._enlarged(encoded, known)
         whole = self.size_of(encoded.whole)
@@ -72,6 +83,7 @@ class FixedScale(ContinuousSR):
                 f"Ask for scale {self.factor}, or choose a network for any scale."
             )
         window = window or Window.whole(size)
+        check_window(size, window)
         out = torch.empty(len(encoded.lr), 3, *window.size, device=encoded.features.device)
         side = BLOCK * self.factor
         for top in range(window.top, window.bottom, side):
