@@ -181,6 +181,11 @@ def test_what_the_groups_are_told() -> None:
     torch.testing.assert_close(*fresh)
     assert fresh[0][0, 0].item() == pytest.approx(1.0)
     assert fresh[0].shape == (1, 21)
+    network = a_network(FRESH)
+    picture = network.encode(a_picture(Size(6, 9)))
+    with torch.no_grad():
+        expected = network.backbone(picture.extra["shallow"], fresh[0])[..., :6, :9]
+        close(network.prepare(picture, Size(12, 27)).features, expected)  # twice as high, three times as wide
 
 
 def test_modulated_convolution_is_a_kernel_per_picture() -> None:
