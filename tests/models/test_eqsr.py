@@ -23,8 +23,8 @@ from anyzoom.models.eqsr import Eqsr, EqsrConfig, kriging_grid
 from anyzoom.models.eqsr.backbone import Attention, ModulatedConvolution, edges, spread
 from anyzoom.models.eqsr.encoding import EncodingConfig, encoded, line, scale_code
 from anyzoom.models.eqsr.kriging import KrigingBlock
-from anyzoom.models.eqsr.network import grid_width, padded
-from anyzoom.models.network import Encoded
+from anyzoom.models.eqsr.network import grid_width
+from anyzoom.models.network import Encoded, mirrored
 
 RELEASED = EncodingConfig()
 FRESH = EncodingConfig(compatible=False, frequencies=10)
@@ -85,7 +85,7 @@ def test_every_step_of_the_released_network(case: str, shared: Path) -> None:
     rows = line(centres[:, :, 0, 0], cell[:1], lr.shape[2], RELEASED)
     columns = line(centres[:, 0, :, 1], cell[1:], lr.shape[3], RELEASED)
 
-    assert torch.equal(tensors["in.lr_padded"], padded(lr, network.config.window))
+    assert torch.equal(tensors["in.lr_padded"], mirrored(lr, network.config.window))
     assert torch.equal(scale_code(cell[:1], lr.shape[2], RELEASED), tensors["mid.scale_encoding"])
     with torch.no_grad():
         torch.testing.assert_close(network.prepare(picture, size).features, tensors["mid.feat"], atol=1e-5, rtol=1e-5)
@@ -207,17 +207,6 @@ def test_shifted_windows_do_not_see_around_the_border() -> None:
     higher = edges(4, 3, 2, False, torch.empty(0))
     assert not higher[:2].any()
     assert higher[2, 0, 0].view(4, 4).tolist() == [[0, 0, -100, -100]] * 4
-
-
-@pytest.mark.parametrize(
-    ("side", "indices"),
-    [(5, [0, 1, 2, 3, 4, 3, 2, 1]), (3, [0, 1, 2, 1, 0, 0, 0, 0]), (1, [0] * 8), (8, [0, 1, 2, 3, 4, 5, 6, 7])],
-)
-def test_padding_in_numbers(side: int, indices: list[int]) -> None:
-    """Mirrored without the border; too small a picture repeats its first pixel then, where the authors' code fails."""
-    numbers = torch.arange(side).float()
-    assert padded(numbers.view(1, 1, 1, side).expand(1, 1, 8, side), 8)[0, 0, 0].tolist() == indices
-    assert padded(numbers.view(1, 1, side, 1).expand(1, 1, side, 8), 8)[0, 0, :, 0].tolist() == indices
 
 
 @pytest.mark.parametrize(("width", "reach"), [(32, 3), (64, 3), (256, 5)])

@@ -188,7 +188,7 @@ def test_cropped_lets_the_rest_go() -> None:
         assert tensor.untyped_storage().nbytes() == tensor.numel() * 4
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if not name.endswith("-x")])
+@pytest.mark.parametrize("name", MODELS)
 def test_a_network_tells_how_to_build_it_again(name: str) -> None:
     network = tiny(name)
     found, config = described(network)

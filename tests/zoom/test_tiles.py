@@ -18,6 +18,7 @@ JOB = Job(
     hr=Size(6000, 8000),
     halo=36,
     floats_per_pixel=384,
+    kept_bytes=0,
     pictures=1,
     photo_bytes=36_000_000,
     row_bytes=24_000,
@@ -58,11 +59,12 @@ def test_a_photo_smaller_than_a_tile_is_one_tile() -> None:
 
 
 jobs = st.builds(
-    lambda height, width, down, across, halo, floats, pictures, channels: Job(
+    lambda height, width, down, across, halo, floats, kept, pictures, channels: Job(
         lr=Size(height, width),
         hr=Size(int(height * down), int(width * across)),
         halo=halo,
         floats_per_pixel=floats,
+        kept_bytes=kept,
         pictures=pictures,
         photo_bytes=height * width * channels,
         row_bytes=int(width * across) * channels,
@@ -73,6 +75,7 @@ jobs = st.builds(
     st.floats(1, 40),
     st.integers(0, 70),
     st.sampled_from([6, 384, 3072]),
+    st.sampled_from([0, 256 << 20]),
     st.integers(1, 2),
     st.integers(1, 16),
 )

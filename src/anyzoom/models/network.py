@@ -27,6 +27,7 @@ class Facts:
     scale_aware: bool = False  # features depend on the scale and cannot be reused for another
     axes: int = 1  # 2: both axes' scales enter; 1: only the vertical scale does; 0: none
     trained_to: float = 4.0  # largest scale seen in training
+    kept_bytes: int = 0  # of its own that `render` may hold at its peak, besides blocks of a fixed size
     multiple: int = 1  # a tile with its halo must start and, inside the picture, end at multiples of so many LR pixels
 
 
@@ -58,6 +59,21 @@ MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K's RGB
 def normalised(rgb: Tensor, normalisation: Normalisation = "symmetric") -> Tensor:
     """RGB `b 3 h w` in [0, 1] as networks take it: mapped to [-1, 1], or with DIV2K's mean colour subtracted."""
     return rgb * 2 - 1 if normalisation == "symmetric" else rgb - rgb.new_tensor(MEAN).view(3, 1, 1)
+
+
+def mirrored(picture: Tensor, side: int) -> Tensor:
+    """`b c h w` continued below and to the right up to multiples of `side` by its mirror image about the last pixels.
+
+    A picture smaller than its continuation is mirrored again and again; a single pixel repeats.
+    """
+    for axis in (-2, -1):
+        length = picture.shape[axis]
+        wanted = -(-length // side) * side
+        if wanted != length:
+            period = max(2 * (length - 1), 1)
+            index = torch.arange(wanted, device=picture.device) % period
+            picture = picture.index_select(axis, torch.minimum(index, period - index))
+    return picture
 
 
 class Encoder(nn.Module, ABC):

@@ -140,5 +140,9 @@ def described(network: ContinuousSR) -> tuple[str, dict[str, Any]]:
         parts = {"encoder": network.encoder.config, "decoder": network.decoder.config}
         config = {name: part.model_dump(mode="json", exclude_defaults=True) for name, part in parts.items()}
         return f"{decoder}-{encoder}", config | {"trained_to": network.facts.trained_to}
+    if isinstance(network, FixedScale):
+        encoder = next(name for name, row in ENCODERS.items() if row.build is type(network.encoder))
+        config = network.encoder.config.model_dump(mode="json", exclude_defaults=True)
+        return f"{encoder}-x", {"encoder": config, "factor": network.factor}
     name = next(name for name, row in MODELS.items() if row.build is type(network))
     return name, network.config.model_dump(mode="json", exclude_defaults=True)

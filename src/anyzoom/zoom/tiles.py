@@ -27,6 +27,7 @@ class Job:
     hr: Size
     halo: int | None  # None: only the whole photo at once is exact
     floats_per_pixel: int  # alive per LR pixel while encoding
+    kept_bytes: int  # of a render's own
     pictures: int  # 1, or 2 with alpha
     photo_bytes: int
     row_bytes: int  # of one output row in the file's samples
@@ -38,7 +39,7 @@ class Job:
         width = min(tile.width + 2 * halo, self.lr.width)
         down, across = self.hr.height / self.lr.height, self.hr.width / self.lr.width
         encoding = height * width * self.floats_per_pixel * 4 * self.pictures
-        rendering = int(tile.height * down * tile.width * across) * 3 * 4 * (3 * self.pictures + 2)
+        rendering = int(tile.height * down * tile.width * across) * 3 * 4 * (3 * self.pictures + 2) + self.kept_bytes
         band = int(tile.height * down + 1) * self.row_bytes * 2  # filled here, while the writer still holds another
         return RESIDENT + self.photo_bytes + max(encoding, rendering) + band
 

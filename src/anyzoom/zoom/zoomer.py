@@ -117,6 +117,7 @@ class Zoomer:
             hr=size,
             halo=self._margin,
             floats_per_pixel=facts.floats_per_pixel * len(self.engine.symmetries),
+            kept_bytes=facts.kept_bytes,
             pictures=self._view.pictures,
             photo_bytes=self.photo.pixels.nbytes,
             row_bytes=self.layout_at(size).row_bytes,

@@ -19,9 +19,9 @@ from anyzoom.models.encoders.swinir import (
     SwinBlock,
     SwinirConfig,
     SwinirEncoder,
-    mirrored,
     windows_of,
 )
+from anyzoom.models.network import mirrored
 
 CPU = torch.device("cpu")
 SMALL = SwinirConfig(width=5, inner=6, depths=(2, 2), heads=2, window=4)

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from anyzoom.grid import Size, Window
 from anyzoom.models.decoders.ensemble import unfolded
 from anyzoom.models.decoders.fast import Layer, Scratch, in_parallel
-from anyzoom.models.encoders.swinir import mirrored
+from anyzoom.models.network import mirrored
 
 SHARPNESS = 10.0  # of the softmax
 SHORTEST = 1e-4  # length of a key; shorter ones are divided by this

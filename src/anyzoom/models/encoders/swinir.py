@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from anyzoom.grid import Size
-from anyzoom.models.network import Encoder, Normalisation, normalised
+from anyzoom.models.network import Encoder, Normalisation, mirrored, normalised
 
 WINDOWS_ON_CPU = 16  # computed together: 2 MiB of queries, keys and values
 WINDOWS_ON_GPU = 2048
@@ -89,21 +89,6 @@ def windows_of(size: Size, side: int, shift: int, device: torch.device) -> Windo
     tables = (order, order.argsort(axis=None), strangers, down * (2 * side - 1) + along)
     order_, back, strangers_, relative = (torch.from_numpy(table).to(device) for table in tables)
     return Windows(order_, back, unmasked, strangers_, relative)
-
-
-def mirrored(picture: Tensor, side: int) -> Tensor:
-    """`b c h w` continued below and to the right up to multiples of `side` by its mirror image about the last pixels.
-
-    A picture smaller than its continuation is mirrored again and again; a single pixel repeats.
-    """
-    for axis in (-2, -1):
-        length = picture.shape[axis]
-        wanted = -(-length // side) * side
-        if wanted != length:
-            period = max(2 * (length - 1), 1)
-            index = torch.arange(wanted, device=picture.device) % period
-            picture = picture.index_select(axis, torch.minimum(index, period - index))
-    return picture
 
 
 class SwinBlock(nn.Module):

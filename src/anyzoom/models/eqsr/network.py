@@ -23,7 +23,7 @@ from anyzoom.grid import Size, Window, cell_of, pixel_centres
 from anyzoom.models.eqsr.backbone import Backbone
 from anyzoom.models.eqsr.encoding import EncodingConfig, line, scale_code
 from anyzoom.models.eqsr.kriging import SHARED, KrigingUpsampler
-from anyzoom.models.eqsr.kriging_grid import Grid, grids
+from anyzoom.models.eqsr.kriging_grid import KEPT, Grid, grids
 from anyzoom.models.network import (
     MEAN,
     ContinuousSR,
@@ -32,6 +32,7 @@ from anyzoom.models.network import (
     check_picture,
     check_points,
     check_window,
+    mirrored,
     normalised,
 )
 
@@ -59,19 +60,6 @@ class EqsrConfig(BaseModel):
         if int(self.window * self.overlap) % 2:
             raise ValueError(f"windows of {self.window} that overlap by {self.overlap:g} have no middle.")
         return self
-
-
-def padded(picture: Tensor, multiple: int) -> Tensor:
-    """`b c h w` mirrored at the bottom and on the right up to multiples of so many pixels.
-
-    The border is not repeated. Where a picture is smaller than its mirror image ought to be, the last pixel that was
-    found in it, which is the first row or column, is repeated.
-    """
-    for axis in (2, 3):
-        side = picture.shape[axis]
-        index = torch.arange(-(-side // multiple) * multiple, device=picture.device)
-        picture = picture.index_select(axis, (side - 1 - (index - (side - 1)).abs()).clamp(min=0))
-    return picture
 
 
 class Eqsr(ContinuousSR):
@@ -105,6 +93,7 @@ class Eqsr(ContinuousSR):
             scale_aware=True,
             axes=2,
             trained_to=config.trained_to,
+            kept_bytes=KEPT,
         )
 
     def encode(self, lr: Tensor, window: Window | None = None, whole: Size | None = None) -> Encoded:
@@ -113,7 +102,7 @@ class Eqsr(ContinuousSR):
         size = Size(lr.shape[-2], lr.shape[-1])
         if size != (whole or size):
             raise ShapeError(f"EQSR must see the whole picture of {whole} at once, not {size} pixels of it.")
-        shallow = self.first(padded(normalised(lr, "mean"), self.config.window))
+        shallow = self.first(mirrored(normalised(lr, "mean"), self.config.window))
         features = shallow[..., : size.height, : size.width]
         return Encoded(lr, features, Window.whole(size), size, {"shallow": shallow})
 
