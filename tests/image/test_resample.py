@@ -38,6 +38,10 @@ def keys_cubic(x: Fraction) -> Fraction:
     return Fraction(0)
 
 
+def tent(x: Fraction) -> Fraction:
+    return max(1 - abs(x), Fraction(0))
+
+
 def windowed_sinc(x: Fraction) -> float:
     if x == 0:
         return 1.0
@@ -49,6 +53,7 @@ def windowed_sinc(x: Fraction) -> float:
 
 PROFILES: dict[str, tuple[Callable[[Fraction], Fraction | float], int]] = {
     "bicubic": (keys_cubic, 2),
+    "bilinear": (tent, 1),
     "lanczos": (windowed_sinc, 3),
 }
 
@@ -91,7 +96,7 @@ def noise(*shape: int) -> Matrix:
     return np.random.default_rng(5).random(shape)
 
 
-@pytest.mark.parametrize("kernel", ["bicubic", "lanczos", "area"])
+@pytest.mark.parametrize("kernel", ["bicubic", "bilinear", "lanczos", "area"])
 @pytest.mark.parametrize("factor", FACTORS, ids=str)
 @pytest.mark.parametrize("side", [1, 2, 3, 10, 13])
 def test_one_axis_equals_the_plain_loops(kernel: str, factor: Fraction, side: int) -> None:
@@ -104,7 +109,7 @@ def test_one_axis_equals_the_plain_loops(kernel: str, factor: Fraction, side: in
 @given(
     side=st.integers(1, 12),
     factor=st.fractions(Fraction(1, 9), 9, max_denominator=40),
-    kernel=st.sampled_from(["bicubic", "lanczos", "area"]),
+    kernel=st.sampled_from(["bicubic", "bilinear", "lanczos", "area"]),
     antialias=st.booleans(),
 )
 def test_any_factor_equals_the_plain_loops(side: int, factor: Fraction, kernel: str, antialias: bool) -> None:
@@ -217,7 +222,7 @@ def test_area_keeps_the_mean(height: int, width: int, to_height: int, to_width: 
     assert averaged.max() <= picture.max() + 1e-12
 
 
-@pytest.mark.parametrize("kernel", ["bicubic", "lanczos", "area"])
+@pytest.mark.parametrize("kernel", ["bicubic", "bilinear", "lanczos", "area"])
 @pytest.mark.parametrize("size", [Size(1, 1), Size(1, 7), Size(5, 1), Size(9, 4)])
 @pytest.mark.parametrize("factor", [0.13, 1 / 3, 1.0, 2.5])
 def test_what_every_kernel_keeps(kernel: str, size: Size, factor: float) -> None:

@@ -1,4 +1,4 @@
-"""Resampling without a network: MATLAB's imresize (bicubic), Lanczos, and exact pixel-area averaging.
+"""Resampling without a network: MATLAB's imresize (bicubic, bilinear), Lanczos, and exact pixel-area averaging.
 
 One function, `taps`, holds the geometry: for every output pixel along one axis, which input pixels count and
 how much. `resample` applies it to arrays; the bicubic baseline in `models` applies it to tensors and windows.
@@ -37,7 +37,14 @@ def cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
     x = np.abs(x)
     near = (1.5 * x - 2.5) * x * x + 1
     far = ((-0.5 * x + 2.5) * x - 4) * x + 2
-    return np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
+    weights: NDArray[np.float64] = np.where(x <= 1, near, np.where(x <= 2, far, 0.0))
+    return weights
+
+
+def triangle(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 - |x| for |x| < 1: linear interpolation."""
+    weights: NDArray[np.float64] = np.maximum(1 - np.abs(x), 0.0)
+    return weights
 
 
 def lanczos3(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -47,6 +54,7 @@ def lanczos3(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 KERNELS: dict[str, tuple[Profile, float]] = {  # profile, full width in input pixels
     "bicubic": (cubic, 4.0),
+    "bilinear": (triangle, 2.0),
     "lanczos": (lanczos3, 6.0),
 }
 
@@ -54,7 +62,7 @@ KERNELS: dict[str, tuple[Profile, float]] = {  # profile, full width in input pi
 def taps(side_in: int, side_out: int, factor: float, kernel: str = "bicubic", antialias: bool = True) -> Taps:
     """Geometry of one axis: `side_in` pixels resampled to `side_out` by `factor` (output per input pixel).
 
-    kernel: "bicubic", "lanczos" or "area" (each output pixel averages exactly the area that it covers).
+    kernel: "bicubic", "bilinear", "lanczos" or "area" (each output pixel averages exactly the area that it covers).
     """
     if side_in < 1 or side_out < 1 or not (math.isfinite(factor) and factor > 0):
         raise ScaleError(f"cannot resample {side_in} to {side_out} pixels by {factor:g}: all must be positive.")
