@@ -25,10 +25,14 @@ SOURCE = REPOSITORY / "src" / "anyzoom"
 ORDER = [
     ["errors"],
     ["grid"],
+    ["geometry"],
     ["image"],
     ["models"],
     ["checkpoint"],
+    ["degrade"],
+    ["calibrate", "capture"],
     ["pairs"],
+    ["align"],
     ["train", "zoom", "evaluate"],
     ["cli"],
     ["__main__"],
@@ -116,7 +120,7 @@ def test_the_command_line_starts_without_pytorch() -> None:
     code = """
 import sys
 import anyzoom, anyzoom.cli
-for words in ("--help", "zoom --help", "train --help", "evaluate --help", "--version", "models list"):
+for words in ("--help", "zoom --help", "train --help", "pairs --help", "evaluate --help", "--version", "models list"):
     sys.argv = ["anyzoom", *words.split()]
     try:
         anyzoom.cli.main()
@@ -203,7 +207,7 @@ def test_commands_in_the_pages_exist() -> None:
         options = {"--help", *(option for parameter in command.params for option in parameter.opts)}
         for word in rest:
             if word.startswith("-"):
-                assert word.split("=")[0].rstrip(".,:;)") in options, f"{page}: {line}"
+                assert word.split("=")[0].rstrip(".,:;)]") in options, f"{page}: {line}"
 
 
 def test_no_source_is_too_long_to_read() -> None:

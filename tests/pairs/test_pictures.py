@@ -11,8 +11,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anyzoom.errors import AnyzoomError, RecipeError
+from anyzoom.grid import Size
+from anyzoom.image.resample import resample
 from anyzoom.pairs import load_pictures
-from anyzoom.pairs.pictures import load_picture, picture_files
+from anyzoom.pairs.pictures import load_frame, load_picture, picture_files, probe_picture
+from anyzoom.pairs.scene import Frame
 
 
 def save(path: Path, pixels: NDArray[Any]) -> Path:
@@ -74,3 +77,22 @@ def test_a_damaged_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     with pytest.raises(AnyzoomError, match=r"broken\.png"):
         load_pictures(tmp_path)
+
+
+def test_a_frame_is_read_at_the_size_at_which_it_is_used(tmp_path: Path) -> None:
+    pixels = noise(10, 15, 3)
+    path = save(tmp_path / "frame.png", pixels)
+    assert np.array_equal(load_frame(Frame(path, Size(10, 15))), pixels)
+    found = load_frame(Frame(path, Size(4, 6), 2.5))
+    assert found.dtype == np.uint8
+    shrunk = resample(pixels.astype(np.float64) / 255, size=Size(4, 6)).clip(0, 1) * 255
+    np.testing.assert_allclose(found, shrunk, rtol=0, atol=0.5 + 1e-3)  # rounding, and what float32 adds to it
+    for size in (Size(11, 15), Size(10, 16), Size(5, 16)):
+        with pytest.raises(RecipeError, match=rf"frame\.png is 15x10, but is to be used at {size}\."):
+            load_frame(Frame(path, size))
+
+
+def test_a_probe_takes_what_can_be_loaded(tmp_path: Path) -> None:
+    assert probe_picture(save(tmp_path / "grey.png", noise(5, 7))) == Size(5, 7)
+    with pytest.raises(RecipeError, match=r"deep\.png has uint16 samples"):
+        probe_picture(save(tmp_path / "deep.png", np.full((4, 4), 40_000, np.uint16)))

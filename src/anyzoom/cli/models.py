@@ -48,11 +48,12 @@ def pack(
         Path, typer.Option(metavar="FILE", help="A JSON file with the card's words: name, summary, licence, data ...")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The .safetensors file to write.")],
+    checkpoint: Annotated[str, typer.Option(metavar="NAME", help="last.pt, best.pt or step_NNNNNN.pt.")] = "last.pt",
 ) -> None:
     """Make a checkpoint in half precision from a training run."""
     from anyzoom.train.pack import pack_run
 
-    print(f"{output}: {pack_run(run, card, output)}")
+    print(f"{output}: {pack_run(run, card, output, checkpoint)}")
 
 
 @app.command("import")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from anyzoom.errors import AnyzoomError, MemoryBudgetError, ScaleError
+from anyzoom.errors import AnyzoomError, MemoryBudgetError, RecipeError, ScaleError
 from anyzoom.grid import Size
 
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
@@ -46,6 +46,14 @@ def bytes_of(text: str) -> int:
     if not found:
         raise MemoryBudgetError(f"{text!r} is not an amount of memory. Write it like 2GiB or 1500MiB.")
     return int(float(found[1]) * UNITS[found[2] or ""])
+
+
+def seconds_of(text: str) -> float:
+    """ "90s", "30m", "1.5h" or plain seconds."""
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([smh]?)", text.strip().lower())
+    if not found or not float(found[1]):
+        raise RecipeError(f"{text!r} is not a time. Write it like 90s, 30m or 1.5h.")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
 
 
 def one_line(error: BaseException) -> str:

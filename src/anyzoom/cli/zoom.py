@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from anyzoom.cli.progress import progress_bar
 from anyzoom.cli.words import Precision, bytes_of, one_line, pixels_of, scale_of, size_of
 from anyzoom.errors import AnyzoomError, ScaleError
 
@@ -132,7 +132,7 @@ def zoom(
     items = plan(photos, output, format)
     network = load_model(model or DEFAULT_MODEL)
     outcomes: list[Outcome] = []
-    with _progress(quiet=as_json) as progress:
+    with progress_bar(quiet=as_json) as progress:
         for number, item in enumerate(items, 1):
             name = item.source.name if len(items) == 1 else f"{number}/{len(items)} {item.source.name}"
             outcomes.append(_done(item, name, network, settings, progress))
@@ -142,22 +142,6 @@ def zoom(
         _tell(outcomes)
     if any(outcome.status == "failed" for outcome in outcomes):
         raise typer.Exit(1)
-
-
-def _progress(quiet: bool) -> Any:
-    """A bar with the time left, on a terminal only."""
-    if quiet or not sys.stderr.isatty():
-        return nullcontext()
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.percentage:3.0f} %"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
 
 
 def _done(item: Item, name: str, network: ContinuousSR, settings: Settings, progress: Progress | None) -> Outcome:
