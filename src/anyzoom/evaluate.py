@@ -8,6 +8,7 @@ both become BT.601 luma in studio range; ceil(s) pixels are left out at every bo
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ from anyzoom.grid import Size, shrunk_size, size_for
 from anyzoom.image.colour import luma
 from anyzoom.image.resample import resample
 from anyzoom.models import ContinuousSR
-from anyzoom.pairs.pictures import load_pictures
+from anyzoom.pairs.pictures import load_frame, load_pictures
+from anyzoom.pairs.scene import Scene
 
 Picture = NDArray[np.float32]
 
@@ -57,25 +59,51 @@ def luma_psnr(result: Picture, truth: Picture, border: int) -> float:
     return float(peak_signal_noise_ratio(a, b, data_range=1.0))
 
 
+@torch.inference_mode()
+def rendered(network: ContinuousSR, lr: Picture, size: Size, precision: torch.dtype = torch.float32) -> Picture:
+    """What a network makes of `h w 3` in [0, 1] at that size, not clamped."""
+    device = next(iter(network.state_dict().values()), torch.empty(0)).device
+    pixels = torch.from_numpy(lr).permute(2, 0, 1).unsqueeze(0).to(device)
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16):
+        encoded = network.encode(pixels.contiguous(memory_format=torch.channels_last))
+    encoded = encoded._replace(features=encoded.features.to(precision))
+    result: Picture = network.render(encoded, size)[0].permute(1, 2, 0).float().cpu().numpy()
+    return result
+
+
+class PairBenchmark:
+    """Photographed pairs: every other frame of a scene against its largest, at the size that has."""
+
+    def __init__(self, scenes: Sequence[Scene]) -> None:
+        self.scenes = [[load_frame(frame) for frame in scene.frames] for scene in scenes]
+
+    def psnr(self, network: ContinuousSR, precision: torch.dtype = torch.float32) -> float:
+        """Mean luma PSNR in dB; four pixels and the factor are left out at the borders, as registration has none."""
+        values = []
+        for *frames, hr in self.scenes:
+            truth, size = hr.astype(np.float32) / np.float32(255), Size(*hr.shape[:2])
+            for lr in frames:
+                result = rendered(network, lr.astype(np.float32) / np.float32(255), size, precision)
+                values.append(luma_psnr(eight_bits(result), truth, 4 + math.ceil(size.width / lr.shape[1])))
+        return float(np.mean(values))
+
+    def psnr_of(self, network: ContinuousSR) -> dict[str, float]:
+        """For a training log."""
+        return {"psnr_y": round(self.psnr(network), 3)}
+
+
 class Benchmark:
     """The pictures of a folder, kept in memory."""
 
     def __init__(self, folder: Path) -> None:
         self.pictures = load_pictures(folder)
 
-    @torch.inference_mode()
     def psnr(self, network: ContinuousSR, scale: float, precision: torch.dtype = torch.float32) -> float:
         """Mean luma PSNR in dB at one factor."""
-        device = next(iter(network.state_dict().values()), torch.empty(0)).device
         values = []
         for picture in self.pictures:
             lr, hr = pair_of(picture, scale)
-            pixels = torch.from_numpy(lr).permute(2, 0, 1).unsqueeze(0).to(device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16):
-                encoded = network.encode(pixels.contiguous(memory_format=torch.channels_last))
-            encoded = encoded._replace(features=encoded.features.to(precision))
-            rendered = network.render(encoded, Size(*hr.shape[:2]))
-            result = rendered[0].permute(1, 2, 0).float().cpu().numpy()
+            result = rendered(network, lr, Size(*hr.shape[:2]), precision)
             values.append(luma_psnr(eight_bits(result), hr, math.ceil(scale)))
         return float(np.mean(values))
 

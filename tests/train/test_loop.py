@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,30 +11,39 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
-from anyzoom.errors import DeviceError, MissingExtra, RecipeError
+from anyzoom.checkpoint import Card, load_checkpoint, save_checkpoint
+from anyzoom.errors import DeviceError, RecipeError
 from anyzoom.grid import Size
+from anyzoom.image import Photo, read_image, write_image
 from anyzoom.models import ContinuousSR
-from anyzoom.pairs import RandomCrops
-from anyzoom.train import Recipe, train
-from anyzoom.train.loop import Objective, rate_at
+from anyzoom.pairs import Scene, load_frame, read_scenes
+from anyzoom.train import Machine, Progress, Recipe, Run, Watch, train, write_samples
+from anyzoom.train.state import read_state
 
-Picture = NDArray[np.uint8]
 TinyRecipe = Callable[..., Recipe]
+CPU = Machine(device="cpu")
 
 
 class Killed(Exception):
     """Stands for the end of a process."""
 
 
-def log_of(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "log.jsonl").read_text("utf-8").splitlines()]
+def killed_at(step: int) -> Watch:
+    def kill(progress: Progress) -> None:
+        if progress.step == step:
+            raise Killed
+
+    return Watch(progress=kill)
 
 
-def state_of(run: Path) -> dict[str, Any]:
-    saved: dict[str, Any] = torch.load(run / "state.pt", weights_only=True)
-    return saved
+def brightness(network: ContinuousSR) -> dict[str, float]:
+    """A figure that depends on the averaged weights."""
+    with torch.inference_mode():
+        return {"brightness": float(network(torch.full((1, 3, 4, 4), 0.5), Size(6, 6)).mean())}
+
+
+MEASURED = Watch(validate=brightness)
 
 
 def equal(one: object, other: object) -> bool:
@@ -49,203 +58,290 @@ def equal(one: object, other: object) -> bool:
 
 
 def same_training(one: Path, other: Path) -> bool:
-    """All but the seconds that it took."""
-    first, second = state_of(one), state_of(other)
-    return equal(first | {"seconds": 0}, second | {"seconds": 0})
-
-
-@pytest.mark.parametrize(
-    ("step", "expected"),
-    [
-        (0, 0.1),  # 10 steps of warm-up
-        (4, 0.5),
-        (9, 1.0),
-        (10, 1.0),
-        (69, 1.0),
-        (70, 1.0),  # 30 steps of cool-down
-        (85, 0.5),
-        (99, 1 / 30),  # the last step still moves
-    ],
-)
-def test_rates_in_numbers(step: int, expected: float) -> None:
-    recipe = Recipe(steps=100, warm_up=10, cool_down=0.3, learning_rate=1.0)
-    assert rate_at(step, recipe) == pytest.approx(expected, abs=1e-12)
-    assert rate_at(step, Recipe(**{**recipe.model_dump(), "learning_rate": 6e-4})) == pytest.approx(
-        6e-4 * expected, abs=1e-15
-    )
-
-
-def test_rates_without_warm_up_or_cool_down() -> None:
-    flat = Recipe(steps=7, warm_up=0, cool_down=0, learning_rate=0.5)
-    assert [rate_at(step, flat) for step in range(7)] == [0.5] * 7
-    all_fall = Recipe(steps=4, warm_up=0, cool_down=1, learning_rate=1.0)
-    assert [rate_at(step, all_fall) for step in range(4)] == [1.0, 0.75, 0.5, 0.25]
-
-
-def test_the_loss_is_the_mean_absolute_error(tiny_recipe: TinyRecipe, disc: Picture) -> None:
-    class Grey(ContinuousSR):
-        """Says 0.5 everywhere."""
-
-        def encode(self, lr: Any, *_: Any) -> Any:
-            return lr
-
-        def query(self, _encoded: Any, points: Any, _cell: Any) -> Any:
-            return torch.full((*points.shape[:2], 3), 0.5)
-
-        def render(self, *_: Any) -> Any:
-            raise NotImplementedError
-
-    crop = RandomCrops([disc], 1, patch=6, queries=20)[0]
-    batch = type(crop)(*(tensor[None] for tensor in crop))
-    expected = np.abs(crop.colours.numpy().astype(np.float64) - 0.5).mean()
-    assert float(Objective(Grey())(batch)) == pytest.approx(expected, rel=1e-6)
+    """The last states, all but the seconds that it took, and every byte of the metrics."""
+    first, second = read_state(one / "last.pt"), read_state(other / "last.pt")
+    metrics = [(run / "metrics.jsonl").read_bytes() for run in (one, other)]
+    return equal(first | {"seconds": 0}, second | {"seconds": 0}) and metrics[0] == metrics[1]
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_one_picture_can_be_learnt_by_heart(
-    precision: str, tiny_recipe: TinyRecipe, disc: Picture, tmp_path: Path
+    precision: str, tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path
 ) -> None:
     """The error falls to less than a quarter of what it was in the first ten steps."""
-    recipe = tiny_recipe(steps=160, batch=4, scales=(2.0, 2.0), warm_up=10, save_every=10, precision=precision)
-    network = train(recipe, [disc], tmp_path, device="cpu")
-    losses = [line["loss"] for line in log_of(tmp_path)]
+    crops = {"scales": {"kind": "choice", "of": [2]}}
+    recipe = tiny_recipe(
+        steps=160, batch=4, crops=crops, schedule={"warm_up": 10}, log_every=10, save_every=80, precision=precision
+    )
+    network = train(recipe, disc, tmp_path, machine=CPU)
+    losses = [line["loss"] for line in Run(tmp_path).metrics()]
     assert len(losses) == 16
     assert losses[-1] < losses[0] / 4
     assert not network.training
     assert network(torch.rand(1, 3, 5, 4), Size(12, 11)).isfinite().all()
 
 
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"precision": "bf16-mixed"},
+        {"schedule": {"kind": "cosine", "warm_up": 2}, "accumulate": 2},
+        {"log_every": 4, "save_every": 3, "validate_every": 2},
+        {"plateau": {"patience": 1, "threshold": 9.0}, "augmentations": [{}, {"contrast_chance": 1.0}]},
+        {
+            "losses": {"adversarial": 0.1, "frequency": 0.1},
+            "crops": {"window": 8},
+            "adversary": {"width": 4},
+            "validate_every": 4,
+        },
+        {
+            "model": "lmi-swinir",
+            "config": {"encoder": {"width": 8, "inner": 6, "depths": [2], "heads": 2, "window": 4}},
+        },
+    ],
+    ids=["plain", "bfloat16", "accumulated", "uneven", "plateau", "adversarial", "stochastic depth"],
+)
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(
-    precision: str, tiny_recipe: TinyRecipe, disc: Picture, tmp_path: Path
+    changes: dict[str, Any], tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path
 ) -> None:
-    recipe = tiny_recipe(precision=precision)
-    train(recipe, [disc], tmp_path / "whole", device="cpu")
-
-    def kill(step: int, seconds: float) -> None:
-        if step == 5:
-            raise Killed
-
-    with pytest.raises(Killed):
-        train(recipe, [disc], tmp_path / "killed", device="cpu", progress=kill)
-    assert state_of(tmp_path / "killed")["step"] == 3  # the last one saved
+    if "model" in changes:  # another encoder's configuration would be joined with that of the first
+        recipe = tiny_recipe().model_copy(update={key: changes[key] for key in ("model", "config")})
+    else:
+        recipe = tiny_recipe(**changes)
+    train(recipe, disc, tmp_path / "whole", machine=CPU, watch=MEASURED)
+    for step in (2, 5, 7):  # before the first save, between two, after the last
+        with pytest.raises(Killed):
+            train(
+                recipe,
+                disc,
+                tmp_path / "killed",
+                machine=CPU,
+                watch=Watch(validate=brightness, progress=killed_at(step).progress),
+            )
+        torch.rand(5)  # whatever the process did in between
+    assert read_state(tmp_path / "killed" / "last.pt")["step"] == 6
     assert not same_training(tmp_path / "whole", tmp_path / "killed")
-    torch.rand(5)  # whatever the process did in between
-    steps: list[int] = []
-    train(recipe, [disc], tmp_path / "killed", device="cpu", progress=lambda step, _: steps.append(step))
-    assert steps == [4, 5, 6, 7, 8]
+    train(recipe, disc, tmp_path / "killed", machine=CPU, watch=MEASURED)
     assert same_training(tmp_path / "whole", tmp_path / "killed")
-    lines = [log_of(tmp_path / name) for name in ("whole", "killed")]
-    assert [line["step"] for line in lines[0]] == [3, 6, 8]
-    assert [line | {"seconds": 0} for line in lines[0]] == [line | {"seconds": 0} for line in lines[1]]
+    starts = [json.loads(line)["step"] for line in (tmp_path / "killed" / "starts.jsonl").read_text().splitlines()]
+    assert starts == [0, 0, 3, 6]
 
 
-def test_the_same_seed_gives_the_same_numbers(tiny_recipe: TinyRecipe, disc: Picture, tmp_path: Path) -> None:
-    train(tiny_recipe(), [disc], tmp_path / "one", device="cpu")
+def test_workers_change_nothing(tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path) -> None:
+    train(tiny_recipe(accumulate=2), disc, tmp_path / "alone", machine=CPU)
+    train(tiny_recipe(accumulate=2), disc, tmp_path / "helped", machine=Machine(device="cpu", workers=2, cache=0))
+    assert same_training(tmp_path / "alone", tmp_path / "helped")
+
+
+def test_the_same_seed_gives_the_same_numbers(tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path) -> None:
+    train(tiny_recipe(), disc, tmp_path / "one", machine=CPU)
     torch.manual_seed(1234)
-    train(tiny_recipe(), [disc], tmp_path / "again", device="cpu")
-    train(tiny_recipe(seed=1), [disc], tmp_path / "other", device="cpu")
+    train(tiny_recipe(), disc, tmp_path / "again", machine=CPU)
+    train(tiny_recipe(seed=1), disc, tmp_path / "other", machine=CPU)
     assert same_training(tmp_path / "one", tmp_path / "again")
     assert not same_training(tmp_path / "one", tmp_path / "other")
 
 
-def test_gradients_are_clipped(tiny_recipe: TinyRecipe, disc: Picture, tmp_path: Path) -> None:
+def test_a_batch_in_parts_is_the_same_batch(tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path) -> None:
+    whole = train(tiny_recipe(batch=4), disc, tmp_path / "whole", machine=CPU)
+    parts = train(tiny_recipe(batch=4, accumulate=2), disc, tmp_path / "parts", machine=CPU)
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(parts.state_dict()[name], value, rtol=1e-3, atol=1e-3)
+    losses = [[line["loss"] for line in Run(tmp_path / name).metrics()] for name in ("whole", "parts")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_gradients_are_clipped(tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path) -> None:
     """Adam forgives a constant factor, so what is left is that every step's gradients come to the same norm."""
-    train(tiny_recipe(clip=1e-3), [disc], tmp_path / "clipped", device="cpu")
-    train(tiny_recipe(clip=1e9), [disc], tmp_path / "free", device="cpu")
-    assert not same_training(tmp_path / "clipped", tmp_path / "free")
+    train(tiny_recipe(clip=1e-3), disc, tmp_path / "clipped", machine=CPU)
+    train(tiny_recipe(clip=0), disc, tmp_path / "free", machine=CPU)
+    train(tiny_recipe(clip=1e9), disc, tmp_path / "loose", machine=CPU)
+    states = [read_state(tmp_path / name / "last.pt")["network"] for name in ("clipped", "free", "loose")]
+    assert not equal(states[0], states[1])
+    assert equal(states[1], states[2])
 
 
-def test_a_run_can_be_prolonged_before_its_rate_falls(tiny_recipe: TinyRecipe, disc: Picture, tmp_path: Path) -> None:
-    train(tiny_recipe(steps=8), [disc], tmp_path / "whole", device="cpu")
-    train(tiny_recipe(steps=4, cool_down=0.0), [disc], tmp_path / "prolonged", device="cpu")
-    train(tiny_recipe(steps=8), [disc], tmp_path / "prolonged", device="cpu")
+def test_the_averaged_weights_are_returned(tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path) -> None:
+    """After n steps of decay d they are d a + (1 - d) w, from weights noted after every step."""
+    recipe = tiny_recipe(average=0.75, steps=4, keep_every=1)
+    network = train(recipe, disc, tmp_path, machine=CPU)
+    states = [read_state(tmp_path / f"step_{step:06d}.pt")["network"] for step in range(1, 5)]
+    for name, value in network.state_dict().items():
+        average = states[0][name]  # the first average is the weights after the first step
+        for state in states[1:]:
+            average = 0.75 * average + 0.25 * state[name]
+        torch.testing.assert_close(value, average)
+    assert not equal(network.state_dict(), states[-1])
+
+
+def test_a_run_can_be_prolonged_before_its_rate_falls(
+    tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path
+) -> None:
+    schedule = {"kind": "constant"}
+    plain = tiny_recipe().model_dump(mode="json") | {"schedule": schedule, "log_every": 4}
+    train(Recipe.model_validate(plain | {"steps": 8}), disc, tmp_path / "whole", machine=CPU)
+    train(Recipe.model_validate(plain | {"steps": 4}), disc, tmp_path / "prolonged", machine=CPU)
+    train(Recipe.model_validate(plain | {"steps": 8}), disc, tmp_path / "prolonged", machine=CPU)
     assert same_training(tmp_path / "whole", tmp_path / "prolonged")
-    kept = json.loads((tmp_path / "prolonged" / "recipe.json").read_text("utf-8"))
-    assert Recipe.model_validate(kept) == tiny_recipe(steps=8)
+    assert Run(tmp_path / "prolonged").plan.recipe.steps == 8
 
 
-def test_a_finished_run_only_returns_its_network(tiny_recipe: TinyRecipe, disc: Picture, tmp_path: Path) -> None:
-    first = train(tiny_recipe(), [disc], tmp_path, device="cpu")
+def test_a_prolonged_run_whose_rate_has_fallen_is_refused(
+    tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path
+) -> None:
+    train(tiny_recipe(steps=6), disc, tmp_path, machine=CPU)
+    with pytest.raises(RecipeError, match=r"steps: 6 -> 60, which changes the rate of steps that are done"):
+        train(tiny_recipe(steps=60), disc, tmp_path, machine=CPU)
+
+
+def test_a_finished_run_only_returns_its_network(tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path) -> None:
+    first = train(tiny_recipe(), disc, tmp_path, machine=CPU)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    again = train(tiny_recipe(), [disc], tmp_path, device="cpu")
+    again = train(tiny_recipe(), disc, tmp_path, machine=CPU)
     assert equal(first.state_dict(), again.state_dict())
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_the_averaged_weights_are_returned(tiny_recipe: TinyRecipe, disc: Picture, tmp_path: Path) -> None:
-    network = train(tiny_recipe(), [disc], tmp_path / "smooth", device="cpu")
-    saved = state_of(tmp_path / "smooth")
-    for name, value in network.state_dict().items():
-        assert torch.equal(value, saved["averaged"][f"module.network.{name}"])
-        assert not torch.equal(value, saved["objective"][f"network.{name}"])
-    train(tiny_recipe(average=0.0), [disc], tmp_path / "last", device="cpu")
-    saved = state_of(tmp_path / "last")
-    for name in network.state_dict():
-        torch.testing.assert_close(saved["averaged"][f"module.network.{name}"], saved["objective"][f"network.{name}"])
-
-
-def test_what_is_measured_is_logged(tiny_recipe: TinyRecipe, disc: Picture, tmp_path: Path) -> None:
-    seen: list[dict[str, Any]] = []
-
-    def measure(network: ContinuousSR) -> dict[str, float]:
-        assert not network.training
-        seen.append({name: value.clone() for name, value in network.state_dict().items()})
-        return {"psnr_y_x2": 30.0 + len(seen)}
-
-    network = train(tiny_recipe(), [disc], tmp_path, device="cpu", validate=measure)
-    log = log_of(tmp_path)
-    assert [line["psnr_y_x2"] for line in log] == [31.0, 32.0, 33.0]
-    assert [line["rate"] for line in log] == [rate_at(step - 1, tiny_recipe()) for step in (3, 6, 8)]
-    assert [line["seconds"] for line in log] == sorted(line["seconds"] for line in log)
-    assert equal(seen[-1], dict(network.state_dict()))
-
-
-def test_measuring_changes_nothing(tiny_recipe: TinyRecipe, disc: Picture, tmp_path: Path) -> None:
-    def measure(network: ContinuousSR) -> dict[str, float]:
-        with torch.no_grad():
-            return {"mean": float(network(torch.rand(1, 3, 4, 4), Size(8, 8)).mean())}
-
-    train(tiny_recipe(), [disc], tmp_path / "blind", device="cpu")
-    train(tiny_recipe(), [disc], tmp_path / "measured", device="cpu", validate=measure)
-    assert same_training(tmp_path / "blind", tmp_path / "measured")
-
-
-def test_a_folder_of_another_network_is_refused_and_left_alone(
-    tiny_recipe: TinyRecipe, disc: Picture, tmp_path: Path
+def test_a_changed_recipe_is_refused_with_the_difference(
+    tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path
 ) -> None:
-    train(tiny_recipe(steps=1), [disc], tmp_path, device="cpu")
+    train(tiny_recipe(steps=3), disc, tmp_path, machine=CPU)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    assert before.keys() == {"recipe.json", "state.pt", "log.jsonl"}
-    with pytest.raises(RecipeError, match=r"state\.pt belongs to another network\. Choose another run folder\."):
-        train(tiny_recipe(config={"encoder": {"width": 6, "depth": 1}}), [disc], tmp_path, device="cpu")
+    changed = tiny_recipe(steps=3, batch=4, optimiser={"rate": 0.02})
+    with pytest.raises(RecipeError) as refusal:
+        train(changed, disc, tmp_path, machine=CPU)
+    assert "belongs to another recipe (optimiser.rate: 0.01 -> 0.02; batch: 2 -> 4)" in str(refusal.value)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    train(tiny_recipe(steps=3, log_every=1, save_every=2), disc, tmp_path, machine=CPU)  # these are free
 
 
-def test_what_cannot_be_trained_is_refused_before_anything_is_written(
-    tiny_recipe: TinyRecipe, disc: Picture, tmp_path: Path
+def test_other_data_are_refused_and_a_moved_folder_is_not(
+    tiny_recipe: TinyRecipe, pictures: Path, disc: list[Scene], tmp_path: Path
 ) -> None:
-    run = tmp_path / "run"
-    for recipe, pictures, message in (
-        (tiny_recipe(), [disc[:20]], "picture 0 is 24x20, smaller than a crop of 24x24"),
-        (tiny_recipe(), [], "there is no picture to train on"),
-        (tiny_recipe(queries=65), [disc], "a crop of 8x8 cannot answer 65 queries"),
-        (tiny_recipe(model="sharper"), [disc], "unknown model 'sharper'"),
-        (tiny_recipe(model="bicubic", config={}), [disc], "bicubic has nothing to train"),
-        (tiny_recipe(config={"encoder": {"widht": 8}}), [disc], "Did you mean 'width'"),
-    ):
-        with pytest.raises(RecipeError, match=message):
-            train(recipe, pictures, run, device="cpu")
-    absent = "mps" if sys.platform == "linux" else "tpu"
-    for device in ("quick", absent):
-        with pytest.raises(DeviceError, match=f"device '{device}' is not on this machine"):
-            train(tiny_recipe(), [disc], run, device=device)
-    assert not run.exists()
+    train(tiny_recipe(), disc, tmp_path / "run", machine=CPU)
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "moved" / "disc.png").write_bytes((pictures / "disc.png").read_bytes())
+    train(tiny_recipe(), read_scenes(tmp_path / "moved", "hr").scenes, tmp_path / "run", machine=CPU)
+    write_image(Photo(np.zeros((30, 30, 3), np.uint8)), tmp_path / "moved" / "more.png")
+    with pytest.raises(RecipeError, match="other data"):
+        train(tiny_recipe(), read_scenes(tmp_path / "moved", "hr").scenes, tmp_path / "run", machine=CPU)
 
 
-def test_without_lightning_fabric_the_extra_is_named(
-    tiny_recipe: TinyRecipe, disc: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_foreign_folder_is_left_alone(tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path) -> None:
+    (tmp_path / "diary.txt").write_text("mine")
+    with pytest.raises(RecipeError, match=r"is not empty and not a run folder\. Choose another\."):
+        train(tiny_recipe(), disc, tmp_path, machine=CPU)
+    assert [path.name for path in tmp_path.iterdir()] == ["diary.txt"]
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(RecipeError, match=r"run\.json is damaged, or was written by another version"):
+        train(tiny_recipe(), disc, tmp_path, machine=CPU)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_at_its_step(
+    tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'anyzoom\[train\]'"):
-        train(tiny_recipe(), [disc], tmp_path, device="cpu")
+    recipe = tiny_recipe(optimiser={"rate": 1e30}, schedule={"warm_up": 0}, clip=0, save_every=1, steps=50)
+    with pytest.raises(RecipeError, match=r"the loss of step \d+ is not a number .*; choose a smaller rate") as refusal:
+        train(recipe, disc, tmp_path, machine=CPU)
+    step = int(str(refusal.value).split("step ")[1].split()[0])
+    assert read_state(tmp_path / "last.pt")["step"] == step - 1
+
+
+def test_the_adversarial_stage_trains_both_networks(tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path) -> None:
+    recipe = tiny_recipe(
+        losses={"adversarial": 0.1}, crops={"window": 8}, adversary={"width": 4}, keep_every=1, log_every=1
+    )
+    train(recipe, disc, tmp_path, machine=CPU)
+    first, last = (read_state(tmp_path / f"step_{step:06d}.pt") for step in (1, 8))
+    pairs = [(first["network"], last["network"]), (first["adversary"]["network"], last["adversary"]["network"])]
+    for before, after in pairs:
+        weights = [key for key in before if key.endswith(("weight", "original"))]
+        assert weights
+        assert not any(torch.equal(before[key], after[key]) for key in weights)
+    assert Run(tmp_path).metrics()[0].keys() >= {"l1", "adversarial", "discriminator", "loss"}
+
+
+def test_a_plateau_lowers_the_rate_and_changes_the_augmentation(
+    tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path
+) -> None:
+    plain = tiny_recipe(steps=6, schedule={"kind": "trapezoid", "warm_up": 0, "cool_down": 0}, log_every=1)
+    changes = {"validate_every": 2, "plateau": {"patience": 1, "threshold": 9.0, "factor": 0.5}}
+    train(plain, disc, tmp_path / "plain", machine=CPU, watch=MEASURED)
+    falling = Recipe.model_validate(plain.model_dump(mode="json") | changes)
+    train(falling, disc, tmp_path / "falling", machine=CPU, watch=MEASURED)
+    rates = [line["rate"] for line in Run(tmp_path / "falling").metrics()]
+    assert rates == pytest.approx([0.01, 0.01, 0.01, 0.01, 0.005, 0.005])  # the first validation is the best so far
+    bright = falling.model_dump(mode="json") | {"augmentations": [{}, {"brightness_chance": 1.0}]}
+    train(Recipe.model_validate(bright), disc, tmp_path / "bright", machine=CPU, watch=MEASURED)
+    one, other = ([line["loss"] for line in Run(tmp_path / name).metrics()] for name in ("falling", "bright"))
+    assert one[:4] == other[:4]
+    assert one[4:] != other[4:]
+
+
+def test_the_best_checkpoint_is_that_of_the_best_validation(
+    tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path
+) -> None:
+    values = iter([3.0, 7.0, 5.0])
+    watch = Watch(validate=lambda _network: {"psnr": next(values)})
+    train(tiny_recipe(validate_every=3), disc, tmp_path, machine=CPU, watch=watch)
+    assert read_state(tmp_path / "best.pt")["step"] == 6
+    assert [line.get("psnr") for line in Run(tmp_path).metrics()] == [3.0, 7.0, 5.0]
+
+
+def test_it_stops_when_asked_and_goes_on(tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path) -> None:
+    train(tiny_recipe(), disc, tmp_path / "whole", machine=CPU)
+    asked = iter([False, False, False, True])
+    train(tiny_recipe(), disc, tmp_path / "stopped", machine=Machine(device="cpu", stops=lambda: next(asked)))
+    assert read_state(tmp_path / "stopped" / "last.pt")["step"] == 4
+    train(tiny_recipe(), disc, tmp_path / "stopped", machine=Machine(device="cpu", max_seconds=0))
+    assert read_state(tmp_path / "stopped" / "last.pt")["step"] == 5
+    train(tiny_recipe(), disc, tmp_path / "stopped", machine=CPU)
+    assert same_training(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_a_run_begins_from_the_weights_it_is_given(tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path) -> None:
+    first = train(tiny_recipe(), disc, tmp_path / "first", machine=CPU)
+    weights = tmp_path / "first.safetensors"
+    card = Card(name="first", model="lmi-edsr", config=tiny_recipe().config)
+    save_checkpoint(weights, first, card, torch.float32)
+    slow = tiny_recipe(optimiser={"rate": 1e-12}, steps=1)
+    second = train(slow, disc, tmp_path / "second", machine=CPU, begin_from=weights)
+    for name, value in load_checkpoint(weights)[0].state_dict().items():
+        torch.testing.assert_close(second.state_dict()[name], value)
+    train(slow, disc, tmp_path / "second", machine=CPU)  # goes on without them
+    other = tiny_recipe(config={"encoder": {"width": 9, "depth": 1}})
+    with pytest.raises(RecipeError, match="of another configuration than the recipe's"):
+        train(other, disc, tmp_path / "third", machine=CPU, begin_from=weights)
+
+
+def test_samples_are_shown(tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path) -> None:
+    shown = [("disc", load_frame(disc[0].frames[0]))]
+    watch = Watch(brightness, lambda network, place: write_samples(network, shown, (2.0, 3.7), place))
+    train(tiny_recipe(), disc, tmp_path, machine=CPU, watch=watch)
+    found = sorted(str(path.relative_to(tmp_path / "samples")) for path in (tmp_path / "samples").rglob("*.png"))
+    assert found == [f"step_00000{step}/disc_x{scale}.png" for step in (3, 6, 8) for scale in ("2", "3.7")]
+    assert read_image(tmp_path / "samples" / found[0]).pixels.shape == (48, 96, 3)
+
+
+def test_what_cannot_be_trained_is_refused(tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="bicubic has nothing to train"):
+        train(tiny_recipe(model="bicubic").model_copy(update={"config": {}}), disc, tmp_path / "a", machine=CPU)
+    with pytest.raises(RecipeError, match=r"losses\.deformation is for DDIR"):
+        train(tiny_recipe(losses={"deformation": 1.0}), disc, tmp_path / "b", machine=CPU)
+    with pytest.raises(RecipeError, match=r"losses\.likelihood is for LINF"):
+        train(tiny_recipe(losses={"likelihood": 1.0}), disc, tmp_path / "c", machine=CPU)
+    with pytest.raises(RecipeError, match="there is no picture to train on"):
+        train(tiny_recipe(), [], tmp_path / "d", machine=CPU)
+    with pytest.raises(DeviceError, match="device 'toaster' is not on this machine"):
+        train(tiny_recipe(), disc, tmp_path / "e", machine=Machine(device="toaster"))
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, when its compiler is imported
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler, and there is no g++")
+def test_a_compiled_run_is_the_same_to_rounding(tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path) -> None:
+    plain = train(tiny_recipe(steps=2), disc, tmp_path / "plain", machine=CPU)
+    compiled = train(tiny_recipe(steps=2, compiled=True), disc, tmp_path / "compiled", machine=CPU)
+    for name, value in plain.state_dict().items():
+        torch.testing.assert_close(compiled.state_dict()[name], value, rtol=1e-3, atol=1e-3)

@@ -8,20 +8,21 @@ from pathlib import Path
 from anyzoom.checkpoint import Card, save_checkpoint
 from anyzoom.checkpoint.store import build
 from anyzoom.errors import RecipeError
-from anyzoom.train.recipe import Recipe
+from anyzoom.train.run import LAST, Run
 from anyzoom.train.state import read_state
 
-PREFIX = "module.network."
+PREFIX = "module."
 
 
-def pack_run(run: Path, words: Path, output: Path) -> str:
+def pack_run(run: Path, words: Path, output: Path, checkpoint: str = LAST) -> str:
     """Write the averaged weights of a run in half precision, with a card; returns a line about it.
 
     words: a JSON file with those fields of Card that a run cannot know, such as name, summary and licence.
+    checkpoint: one of the run's, such as last.pt and best.pt.
     """
+    recipe = Run(run).plan.recipe
+    saved = read_state(run / checkpoint)
     try:
-        recipe = Recipe.model_validate_json((run / "recipe.json").read_text("utf-8"))
-        saved = read_state(run / "state.pt")
         said = json.loads(words.read_text("utf-8"))
         card = Card.model_validate(
             said

@@ -5,52 +5,118 @@ from __future__ import annotations
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from anyzoom.degrade import DEGRADATIONS, Degradation
 from anyzoom.errors import RecipeError
+from anyzoom.pairs.augment import Augmentation
+from anyzoom.pairs.plan import CropPlan
+from anyzoom.train.losses import Losses
+from anyzoom.train.schedule import Plateau, Schedule, Trapezoid
 
 
-class Recipe(BaseModel):
-    """Defaults train LMI-EDSR on a processor in a few hours. A file holds only what differs from them."""
+class Part(BaseModel):
+    """A table of a recipe."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+
+class Data(Part):
+    """Which pictures the recipe is for; where they lie is said on the command line."""
+
+    layout: str | None = None  # of anyzoom.pairs.LAYOUTS; without it the folder's tree tells
+    split: str = "train"
+
+
+class Degrading(Part):
+    """How LR is made where it was not photographed."""
+
+    kind: str = "bicubic"  # of anyzoom.degrade.DEGRADATIONS
+    config: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _known(self) -> Degrading:
+        if self.kind not in DEGRADATIONS:
+            raise ValueError(f"unknown degradation {self.kind!r}. Known: {', '.join(DEGRADATIONS)}.")
+        self.build()
+        return self
+
+    def build(self) -> Degradation:
+        record = DEGRADATIONS[self.kind]
+        try:
+            return record.model_validate(self.config)
+        except ValidationError as error:
+            raise ValueError(f"config of {self.kind}: {fault(error, record)}") from error
+
+
+class Optimiser(Part):
+    """Adam (Kingma and Ba, 2015) or AdamW (Loshchilov and Hutter, 2019)."""
+
+    kind: Literal["adam", "adamw"] = "adam"
+    rate: float = Field(default=6e-4, gt=0)  # the highest, of which a schedule takes its share
+    betas: tuple[float, float] = (0.9, 0.999)
+    decay: float = Field(default=0.0, ge=0)  # of weights
+
+
+class Adversary(Part):
+    """The discriminator of an adversarial loss, a U-Net with spectral normalisation (Real-ESRGAN)."""
+
+    width: int = Field(default=64, ge=4)
+    optimiser: Optimiser = Optimiser(rate=1e-4)
+
+
+class Recipe(Part):
+    """Defaults train LMI-EDSR on a processor in a few hours. A file holds only what differs from them."""
+
     model: str = "lmi-edsr"
     config: dict[str, Any] = Field(default_factory=dict)  # the network's own, if not the paper's
+    data: Data = Data()
+    crops: CropPlan = CropPlan()
+    degradation: Degrading = Degrading()
+    augmentations: tuple[Augmentation, ...] = ()  # one for every phase of training, see Plateau; the last one stays
+    losses: Losses = Losses()
+    optimiser: Optimiser = Optimiser()
+    schedule: Annotated[Schedule, Field(discriminator="kind")] = Trapezoid()
+    plateau: Plateau | None = None  # lowers the rate when the validation stands still
+    adversary: Adversary = Adversary()  # if losses.adversarial > 0
     steps: int = Field(default=10_000, ge=1)
     batch: int = Field(default=16, ge=1)  # crops per step, over all devices
-    patch: int = Field(default=48, ge=8)  # LR pixels
-    queries: int = Field(default=256, ge=1)  # HR pixels asked for per crop
-    scales: tuple[float, float] = (1.0, 4.0)  # uniform between these
-    learning_rate: float = Field(default=6e-4, gt=0)  # peak
-    warm_up: int = Field(default=200, ge=0)  # steps
-    cool_down: float = Field(default=0.3, ge=0, le=1)  # share of the steps in which the rate falls to zero
-    clip: float = Field(default=1.0, gt=0)  # largest gradient norm
-    average: float = Field(default=0.999, ge=0, lt=1)  # decay of the averaged weights, which are what is kept
-    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
+    accumulate: int = Field(default=1, ge=1)  # parts in which a step's batch is computed, to save memory
+    clip: float = Field(default=1.0, ge=0)  # largest gradient norm; 0: off
+    average: float = Field(default=0.999, ge=0, lt=1)  # decay of the averaged weights, which are what is kept; 0: off
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
+    compiled: bool = False  # by torch.compile; needs a C++ compiler on a processor
     seed: int = Field(default=0, ge=0)
-    save_every: int = Field(default=500, ge=1)  # steps
+    log_every: int = Field(default=100, ge=1)  # steps
+    save_every: int = Field(default=500, ge=1)
+    validate_every: int = Field(default=500, ge=1)
+    keep_every: int | None = Field(default=None, ge=1)  # a checkpoint of its own every so many steps
+    samples: tuple[float, ...] = (2.0, 3.7)  # factors at which validation pictures are shown
 
-    @field_validator("scales")
-    @classmethod
-    def _rising(cls, scales: tuple[float, float]) -> tuple[float, float]:
-        if not 1 <= scales[0] <= scales[1]:
-            raise ValueError("should be the smallest and the largest scale, both 1 or more")
-        return scales
+    @model_validator(mode="after")
+    def _consistent(self) -> Recipe:
+        if self.batch % self.accumulate:
+            raise ValueError(f"a batch of {self.batch} cannot be computed in {self.accumulate} equal parts.")
+        if self.losses.needs_pictures and self.crops.window is None:
+            raise ValueError("these losses compare pictures: crops.window must say how large.")
+        return self
+
+
+FREE = {"steps", "log_every", "save_every", "validate_every", "keep_every", "samples"}  # see run.py
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Read a recipe. Raises RecipeError naming the key at fault and, if it is unknown, the nearest known."""
+    """Read a recipe. Raises RecipeError, which names the key at fault and the nearest known one."""
     try:
         recipe = Recipe.model_validate(tomllib.loads(path.read_text("utf-8")))
     except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"cannot read the recipe {path}: {error}") from error
+        raise RecipeError(f"cannot read the recipe {path}: {error}.") from error
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{path} is not valid TOML: {error}") from error
     except ValidationError as error:
-        raise RecipeError(f"{path}: {_fault(error, Recipe)}") from error
+        raise RecipeError(f"{path}: {fault(error, Recipe)}") from error
     network_config(recipe)
     return recipe
 
@@ -60,22 +126,53 @@ def network_config(recipe: Recipe) -> BaseModel:
     from anyzoom.models import MODELS
 
     if recipe.model not in MODELS:
-        raise RecipeError(f"unknown model {recipe.model!r}. Known: {', '.join(MODELS)}.")
+        near = difflib.get_close_matches(recipe.model, MODELS, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise RecipeError(f"unknown model {recipe.model!r}.{hint} Known: {', '.join(MODELS)}.")
     record = MODELS[recipe.model].config
     try:
         return record.model_validate(recipe.config)
     except ValidationError as error:
-        raise RecipeError(f"config of {recipe.model}: {_fault(error, record)}") from error
+        raise RecipeError(f"config of {recipe.model}: {fault(error, record)}") from error
 
 
-def _fault(error: ValidationError, record: Any) -> str:
+def fault(error: ValidationError, record: type[BaseModel]) -> str:
     """The first thing wrong with the values for a record, in one line."""
     first = error.errors()[0]
-    *parents, key = first["loc"]
+    place = [part for part in first["loc"] if isinstance(part, str)]
+    message = first["msg"].removeprefix("Value error, ").rstrip(".")
+    if not place:
+        return f"{message}."
+    if first["type"] == "union_tag_not_found":
+        return f"{'.'.join(place)}: its kind is missing."
     hint = ""
     if first["type"] == "extra_forbidden":
-        for parent in parents:
-            record = record.model_fields[parent].annotation
-        near = difflib.get_close_matches(str(key), record.model_fields, 1, cutoff=0)
+        near = difflib.get_close_matches(place[-1], _keys(record, place[:-1]), 1, cutoff=0)
         hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}.{hint}"
+    return f"{'.'.join(map(str, first['loc']))}: {message}.{hint}"
+
+
+def _keys(record: type[BaseModel], parents: list[str]) -> list[str]:
+    """The keys known in a table of a record. A parent may also name the kind of a record that comes in several."""
+    records = [record]
+    for parent in parents:
+        inside = [found for one in records if parent in one.model_fields for found in _records(one, parent)]
+        kinds = [one for one in records if "kind" in one.model_fields and one.model_fields["kind"].default == parent]
+        kinds = kinds or [one for one in records if parent in _literals(one)]
+        records = inside or kinds or records
+    return [key for one in records for key in one.model_fields]
+
+
+def _records(record: type[BaseModel], key: str) -> list[type[BaseModel]]:
+    """The records among the types of a field."""
+    pending, found = [record.model_fields[key].annotation], []
+    while pending:
+        kind = pending.pop()
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found.append(kind)
+        pending.extend(get_args(kind))
+    return found
+
+
+def _literals(record: type[BaseModel]) -> tuple[Any, ...]:
+    return get_args(record.model_fields["kind"].annotation) if "kind" in record.model_fields else ()

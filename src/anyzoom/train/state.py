@@ -2,41 +2,44 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import pickle
 import zipfile
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from torch import nn
-from torch.optim import Optimizer
-from torch.optim.swa_utils import AveragedModel
 
-from anyzoom.errors import RecipeError
+from anyzoom.errors import CannotWrite, RecipeError
 
-
-class State(NamedTuple):
-    """The parts of a run that change. Data and rates depend on the step alone."""
-
-    objective: nn.Module
-    averaged: AveragedModel
-    optimizer: Optimizer
+KEYS = {
+    *("format", "step", "seconds", "network", "averaged", "optimiser", "adversary"),
+    *("scaler", "plateau", "best", "sums"),
+}
+FORMAT = 2
 
 
-def save_state(path: Path, state: State, step: int, seconds: float) -> None:
-    """Write the state after `step` steps and `seconds` of training; the file is replaced as a whole."""
-    partial = path.with_suffix(".part")
-    torch.save(
-        {
-            "step": step,
-            "seconds": seconds,
-            "objective": state.objective.state_dict(),
-            "averaged": state.averaged.state_dict(),
-            "optimizer": state.optimizer.state_dict(),
-        },
-        partial,
-    )
-    partial.replace(path)
+def save_state(path: Path, state: dict[str, Any]) -> None:
+    """Write a state; the file is replaced as a whole.
+
+    Raises CannotWrite, and leaves the old file, if there is no room.
+    """
+    partial, content = path.with_name(f".{path.name}.part"), io.BytesIO()
+    torch.save(state, content)
+    try:
+        partial.write_bytes(content.getbuffer())
+        partial.replace(path)
+    except OSError as error:
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+        raise CannotWrite(
+            f"cannot write {path}: {'there is no room left' if full else error.strerror}. "
+            f"The last checkpoint is kept; make room and go on with --resume."
+        ) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def read_state(path: Path) -> dict[str, Any]:
@@ -50,23 +53,6 @@ def read_state(path: Path) -> dict[str, Any]:
         saved = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
         raise RecipeError(f"{path} is damaged, or not the state of a training run. Remove it to begin anew.") from error
-    if not isinstance(saved, dict) or saved.keys() != {"step", "seconds", *State._fields}:
+    if not isinstance(saved, dict) or saved.keys() != KEYS or saved["format"] != FORMAT:
         raise RecipeError(f"{path} is not the state of a training run. Choose another run folder.")
     return saved
-
-
-def load_state(path: Path, state: State) -> tuple[int, float]:
-    """Continue from a file; returns its step and seconds, or (0, 0.0) when there is none.
-
-    Raises RecipeError when the file is damaged or belongs to another network.
-    """
-    if not path.exists():
-        return 0, 0.0
-    saved = read_state(path)
-    try:
-        state.objective.load_state_dict(saved["objective"])
-        state.averaged.load_state_dict(saved["averaged"])
-        state.optimizer.load_state_dict(saved["optimizer"])
-    except (KeyError, RuntimeError, ValueError) as error:
-        raise RecipeError(f"{path} belongs to another network. Choose another run folder.") from error
-    return int(saved["step"]), float(saved["seconds"])
