@@ -87,8 +87,7 @@ def train(
     for folder in data:
         found = read_scenes(folder, plan.data.layout, plan.data.split, skip_unreadable=skip_unreadable)
         if found.left_out:
-            print(f"{folder}: {len(found.left_out)} files or scenes left out", file=sys.stderr)
-            print(*(f"  {line}" for line in found.left_out), sep="\n", file=sys.stderr)
+            print(f"{folder}: {len(found.left_out)} files or scenes left out", file=sys.stderr)  # named in the log
         scenes.extend(found.scenes)
     stopping = Stopping()
     machine = Machine(

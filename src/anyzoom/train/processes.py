@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -40,6 +41,7 @@ def fabric_for(machine: Machine, precision: Precision, batch: int, accumulate: i
         from lightning_fabric.strategies.ddp import DDPStrategy
     except ImportError as error:
         raise MissingExtra("training", "train") from error
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     here, nodes = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), int(os.environ.get("GROUP_WORLD_SIZE", "1"))
     processes = here * nodes
     if batch % (accumulate * processes):
