@@ -13,7 +13,8 @@ from PIL import Image
 from anyzoom.errors import AnyzoomError, CannotRead, RecipeError
 from anyzoom.grid import Size
 from anyzoom.image import Photo, write_image
-from anyzoom.pairs.published import LAYOUTS, Dataset, detect, read_scenes
+from anyzoom.pairs.manifest import manifest_of, write_manifest
+from anyzoom.pairs.published import LAYOUTS, Dataset, detect, read_scenes, splits_of
 from anyzoom.pairs.published.files import common_name
 from anyzoom.pairs.scene import Frame, Scene
 
@@ -513,3 +514,11 @@ def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(CannotRead, match=rf"{tmp_path} cannot be listed \(Permission denied\)"):
         read_scenes(tmp_path)
+
+
+def test_splits_of_a_dataset(tmp_path: Path) -> None:
+    write_image(Photo(np.zeros((9, 9, 3), np.uint8)), tmp_path / "a.png")
+    assert splits_of(tmp_path) == ()
+    rows = manifest_of(read_scenes(tmp_path).scenes, tmp_path, split="test")
+    write_manifest(tmp_path / "manifest.jsonl", rows)
+    assert splits_of(tmp_path) == ("test",)

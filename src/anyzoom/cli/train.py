@@ -118,12 +118,11 @@ def train(
 def _measures(folder: Path, scales: tuple[float, ...]) -> tuple[Any, Any]:
     """How a folder is measured, and how its first pictures are shown."""
     from anyzoom.evaluate import Benchmark, PairBenchmark
-    from anyzoom.pairs import LAYOUTS, detect, load_frame, read_scenes
+    from anyzoom.pairs import load_frame, read_scenes, splits_of
     from anyzoom.train import write_samples
 
-    layout = detect(folder)
-    split = next((split for split in ("validation", "test") if split in LAYOUTS[layout].splits), "train")
-    scenes = read_scenes(folder, layout, split).scenes
+    split = next((split for split in ("validation", "test") if split in splits_of(folder)), "train")
+    scenes = read_scenes(folder, split=split).scenes
     alone = all(len(scene.frames) == 1 for scene in scenes)
     measure: Any = Benchmark(folder) if alone else PairBenchmark(scenes)
     shown = [(scene.name.replace("/", "_"), load_frame(scene.frames[0])) for scene in scenes[:3]]

@@ -6,7 +6,7 @@ from anyzoom.pairs.cache import PictureCache
 from anyzoom.pairs.crops import Crop, RandomCrops, check_scenes
 from anyzoom.pairs.pictures import load_frame, load_pictures
 from anyzoom.pairs.plan import CropPlan
-from anyzoom.pairs.published import LAYOUTS, Dataset, detect, read_scenes
+from anyzoom.pairs.published import LAYOUTS, Dataset, detect, read_scenes, splits_of
 from anyzoom.pairs.scene import Frame, Scene
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "load_pictures",
     "points_in_frame",
     "read_scenes",
+    "splits_of",
 ]

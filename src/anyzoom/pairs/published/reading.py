@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from anyzoom.errors import AnyzoomError, CannotRead, RecipeError
 from anyzoom.grid import Size, shrunk_size
-from anyzoom.pairs.manifest import MANIFEST, scenes_in
+from anyzoom.pairs.manifest import MANIFEST, read_manifest, scenes_in
 from anyzoom.pairs.pictures import probe_picture
 from anyzoom.pairs.published.city100 import CITY100
 from anyzoom.pairs.published.coz import COZ
@@ -59,6 +59,14 @@ def detect(folder: Path) -> str:
                 return name
     known = "; ".join(f"{name}: {row.tree}" for name, row in LAYOUTS.items())
     raise RecipeError(f"{folder} has no known layout. {_found(folder)} Expected one of these: {known}.")
+
+
+def splits_of(folder: Path) -> tuple[str, ...]:
+    """The splits of the dataset in a folder; none: the whole is one. Raises RecipeError, CannotRead as `detect`."""
+    layout = detect(folder)
+    if layout == "anyzoom":
+        return tuple(sorted({row.split for row in read_manifest(folder / MANIFEST)}))
+    return LAYOUTS[layout].splits
 
 
 def read_scenes(
