@@ -41,6 +41,10 @@ class RecipeError(AnyzoomError):
     """A training recipe or data folder that cannot be used."""
 
 
+class CalibrationError(AnyzoomError):
+    """Photographs or a lens profile that cannot calibrate a lens."""
+
+
 class MissingExtra(AnyzoomError):
     """An optional package is needed; the message names the command that installs it."""
 

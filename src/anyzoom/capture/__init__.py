@@ -1,0 +1,28 @@
+"""Taking zoom runs: so far by a lens and a camera that are simulated."""
+
+from anyzoom.capture.camera import Fault, SimulatedCamera
+from anyzoom.capture.lens import Drive, SimulatedLens
+from anyzoom.capture.scenes import bare_wall, dead_leaves
+from anyzoom.capture.simulate import (
+    FrameTruth,
+    RunTruth,
+    SimulatedFrame,
+    SimulatedRun,
+    simulate_run,
+    write_run,
+)
+
+__all__ = [
+    "Drive",
+    "Fault",
+    "FrameTruth",
+    "RunTruth",
+    "SimulatedCamera",
+    "SimulatedFrame",
+    "SimulatedLens",
+    "SimulatedRun",
+    "bare_wall",
+    "dead_leaves",
+    "simulate_run",
+    "write_run",
+]
