@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from anyzoom.cli import main
 from anyzoom.image import Photo
@@ -18,6 +19,8 @@ from anyzoom.models import MODELS, ContinuousSR
 
 MakePhoto: TypeAlias = Callable[..., Photo]
 
+settings.register_profile("patient", deadline=None)  # a busy machine is no failure
+settings.load_profile("patient")
 torch.set_num_threads(1)  # tiny pictures: more threads only wait for each other
 
 

@@ -120,7 +120,10 @@ def test_the_command_line_starts_without_pytorch() -> None:
     code = """
 import sys
 import anyzoom, anyzoom.cli
-for words in ("--help", "zoom --help", "train --help", "pairs --help", "evaluate --help", "--version", "models list"):
+for words in (
+    "--help", "zoom --help", "train --help", "calibrate --help", "align --help", "pairs --help",
+    "evaluate --help", "--version", "models list",
+):
     sys.argv = ["anyzoom", *words.split()]
     try:
         anyzoom.cli.main()

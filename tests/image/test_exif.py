@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import IFDRational
 
 from anyzoom.grid import Size
 from anyzoom.image import exif, ifd
@@ -28,6 +29,33 @@ def by_pillow(blob: bytes) -> Image.Exif:
 def test_reads_the_orientation(camera_exif: CameraExif, order: str) -> None:
     assert exif.orientation(camera_exif(order, 6)) == 6
     assert exif.orientation(camera_exif(order, 99)) == 1
+
+
+@pytest.mark.parametrize("kind", [5, 10, 12], ids=["fraction", "signed fraction", "double"])
+def test_how_a_photograph_was_taken(kind: int) -> None:
+    """Some writers sign the fraction, or store a double instead."""
+    blob = Image.Exif()
+    blob[271] = "maker"
+    told = {37386: 35.5, 33434: 0.008, 33437: 5.6}
+    stated = {tag: value if kind == 12 else IFDRational(round(value * 1000), 1000) for tag, value in told.items()}
+    blob.get_ifd(34665).update({**stated, 34855: 200})
+    data = exif.without_prefix(blob.tobytes())
+    for tag in told:
+        data = data.replace(struct.pack(">HH", tag, 5), struct.pack(">HH", tag, kind))
+    assert exif.taken(data) == pytest.approx((35.5, 0.008, 5.6, 200), rel=1e-4)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("nan"), float("inf")])
+def test_what_cannot_be_is_not_told(value: float) -> None:
+    blob = Image.Exif()
+    blob[271] = "maker"
+    blob.get_ifd(34665)[37386] = value
+    assert exif.taken(exif.without_prefix(blob.tobytes())) == exif.Taken()
+
+
+@pytest.mark.parametrize("blob", [None, b"", b"MM\0*", b"MM\0*\0\0\0\x08\0\0\0\0\0\0"])
+def test_nothing_is_told_of_nothing(blob: bytes | None) -> None:
+    assert exif.taken(blob) == exif.Taken()
 
 
 @pytest.mark.parametrize("order", ORDERS)

@@ -23,14 +23,18 @@ MakePhoto = Callable[..., Photo]
 RECIPE = """
 steps = 40
 batch = 4
-patch = 8
-queries = 64
-scales = [1, 3]
-learning_rate = 1e-2
-warm_up = 2
 average = 0.5
 precision = "32-true"
-save_every = 10
+log_every = 10
+[crops]
+patch = 8
+queries = 64
+scales = {kind = "uniform", low = 1, high = 3}
+[optimiser]
+rate = 1e-2
+[schedule]
+kind = "trapezoid"
+warm_up = 2
 [config.encoder]
 width = 8
 depth = 1
@@ -53,7 +57,7 @@ def test_from_pictures_to_a_network_to_a_photo(anyzoom: Command, make_photo: Mak
     write_image(make_photo(12, 15, 4, "uint16"), "photo.png")
 
     assert anyzoom("train", "recipe.toml", "--data", "pictures", "-o", "run", "--device", "cpu").code == 0
-    losses = [json.loads(line)["loss"] for line in Path("run/log.jsonl").read_text().splitlines()]
+    losses = [json.loads(line)["loss"] for line in Path("run/metrics.jsonl").read_text().splitlines()]
     assert len(losses) == 4
     assert losses[-1] < losses[0] / 1.5  # it learns
 
@@ -64,7 +68,7 @@ def test_from_pictures_to_a_network_to_a_photo(anyzoom: Command, make_photo: Mak
     )
     card = read_card(Path("mine.safetensors"))
     assert (card.name, card.licence, card.model, card.steps) == ("mine", "CC0-1.0", "lmi-edsr", 40)
-    assert card.recipe["scales"] == [1, 3]
+    assert card.recipe["crops"]["scales"] == {"kind": "uniform", "low": 1.0, "high": 3.0}
 
     done = anyzoom(
         "zoom", "photo.png", "--scale", "2.5x1.5", "--model", "mine.safetensors", "-o", "large.png", "--tile", "5"

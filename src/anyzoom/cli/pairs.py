@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 import sys
 from collections import Counter
@@ -114,6 +115,45 @@ def check(
         _tell_checked(folder, told, report, most)
     if report.problems:
         raise typer.Exit(1)
+
+
+@app.command()
+def stats(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A dataset.")],
+    layout: Annotated[str | None, typer.Option(metavar="NAME", help="Its layout; else it is recognised.")] = None,
+    kinds: Annotated[Path | None, typer.Option(metavar="FILE", help="CSV of scene and kind, a line each.")] = None,
+    table: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write a line per scene.")] = None,
+    drawing: Annotated[Path | None, typer.Option("--figure", metavar="FILE", help="Write the figure, SVG.")] = None,
+) -> None:
+    """Tell a dataset's magnifications, frames per scene, kinds of scenes, and what alignment rejected."""
+    from anyzoom.image.part import refused_by_system
+    from anyzoom.pairs.stats import as_csv, figure, histogram, statistics_of
+
+    found = statistics_of(folder, layout, kinds)
+    for path, text in ((table, as_csv(found)), (drawing, figure(found))):
+        if path:
+            with refused_by_system(path):
+                path.write_text(text, "utf-8")
+    splits = Counter(scene.split for scene in found.scenes)
+    print(f"{folder}: {len(found.scenes)} scenes ({', '.join(f'{name}: {n}' for name, n in splits.items())})")
+    if found.box:
+        print(f"{len(found.factors)} LR frames, " + f"x{found.box.lowest:.2f} to x{found.box.highest:.2f}")
+        print("quarters x{1:.2f}, x{2:.2f}, x{3:.2f}".format(*found.box))
+        _tell_bars({f"x{low:g}": count for low, count in histogram(found.factors)})
+    for title, counts in (
+        ("scenes by number of frames", {str(frames): count for frames, count in found.frames.items()}),
+        ("scenes by kind", found.kinds if kinds else {}),
+        ("gates that photographs failed", found.gates),
+    ):
+        if counts:
+            print(title)
+            _tell_bars(counts)
+
+
+def _tell_bars(counts: dict[str, int]) -> None:
+    wide, most = max(map(len, counts)), max(counts.values())
+    for name, count in counts.items():
+        print(f"  {name:<{wide}} {'#' * math.ceil(BAR * count / most):<{BAR}} {count}")
 
 
 @app.command()

@@ -113,7 +113,6 @@ class Camera(Degradation):
 
     def shrink(self, hr: NDArray[np.float32], size: Size, rng: np.random.Generator) -> Degraded:
         """The photograph at the focal length that makes HR that small, at a random place of the sensor."""
-        shrink_factors(Size(*hr.shape[:2]), size)
         sensor = Size(max(self.sensor.height, size.height), max(self.sensor.width, size.width))
         place = (
             int(rng.integers(sensor.height - size.height + 1)),

@@ -7,13 +7,16 @@ Where a TIFF file is read, its EXIF directories are collected into a blob; there
 
 from __future__ import annotations
 
+import math
 import struct
+from typing import NamedTuple
 
 from anyzoom.grid import Size
 from anyzoom.image import ifd
 from anyzoom.image.ifd import Buffer, DamagedTiff, Directory, Form, Tree
 
 ORIENTATION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 274, 282, 283, 296
+EXPOSURE_TIME, F_NUMBER, ISO, FOCAL_LENGTH = 33434, 33437, 34855, 37386
 IMAGE_WIDTH, IMAGE_LENGTH, PIXEL_X_DIMENSION, PIXEL_Y_DIMENSION = 256, 257, 40962, 40963
 # The tags of a TIFF file's first directory that describe the photograph, not the layout of its samples:
 # description, make, model, software, date, artist, host, copyright, rating, and Windows' title to subject
@@ -45,6 +48,35 @@ def orientation(blob: bytes | None) -> int:
         return 1
     value = ifd.integer(blob, form, top.tags.get(ORIENTATION), 1)
     return value if 1 <= value <= 8 else 1
+
+
+class Taken(NamedTuple):
+    """How a photograph was taken, where its EXIF says so."""
+
+    focal_mm: float | None = None  # lenses unknown to a camera state 0, which is None here
+    exposure_s: float | None = None
+    f_number: float | None = None
+    iso: int | None = None
+
+
+def taken(blob: bytes | None) -> Taken:
+    """What a photograph's EXIF says of it; nothing where nothing is readable."""
+    if blob is None:
+        return Taken()
+    try:
+        form, top = opened(blob)
+        tags = ifd.read_directory(blob, form, ifd.integer(blob, form, top.tags.get(ifd.EXIF_IFD), 0)).tags
+    except DamagedTiff:
+        return Taken()
+    focal, exposure, aperture = (
+        ifd.rational(blob, form, tags.get(tag)) for tag in (FOCAL_LENGTH, EXPOSURE_TIME, F_NUMBER)
+    )
+    iso = ifd.integer(blob, form, tags.get(ISO), 0) or None
+    return Taken(_positive(focal), _positive(exposure), _positive(aperture), iso)
+
+
+def _positive(value: float | None) -> float | None:
+    return value if value is not None and 0 < value < math.inf else None
 
 
 def upright(blob: bytes, *, turned: bool) -> bytes:

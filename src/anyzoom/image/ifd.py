@@ -34,6 +34,7 @@ TYPE_BYTES = {
     18: 8,
 }
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, LONG8 = 1, 2, 3, 4, 5, 7, 16
+SIGNED_RATIONAL, DOUBLE = 10, 12
 
 EXIF_IFD, GPS_IFD, INTEROP_IFD = 34665, 34853, 40965
 POINTERS = (EXIF_IFD, GPS_IFD, INTEROP_IFD)
@@ -162,10 +163,12 @@ def integer(data: Buffer, form: Form, tag: Tag | None, default: int) -> int:
 
 
 def rational(data: Buffer, form: Form, tag: Tag | None) -> float | None:
-    """The first value of an unsigned fraction, or None."""
-    if tag is None or tag.type != RATIONAL:
+    """The first value of a fraction, or None. Some writers sign it, or store a double instead."""
+    if tag is not None and tag.type == DOUBLE:
+        return float(struct.unpack_from(form.order + "d", data, tag.value)[0])
+    if tag is None or tag.type not in (RATIONAL, SIGNED_RATIONAL):
         return None
-    above, below = struct.unpack_from(form.order + "II", data, tag.value)
+    above, below = struct.unpack_from(form.order + ("II" if tag.type == RATIONAL else "ii"), data, tag.value)
     return above / below if below else None
 
 
