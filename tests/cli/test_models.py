@@ -38,7 +38,7 @@ def test_pack_refuses_in_one_line(anyzoom: Command, tmp_path: Path) -> None:
         refusal = anyzoom(
             "models", "pack", run, "--card", tmp_path / "card.json", "-o", tmp_path / "a.safetensors"
         ).refusal
-        assert refusal.startswith(f"cannot pack {run} with ")
+        assert refusal == f"{run} is not a run folder: it has no readable run.json."
     assert [entry.name for entry in tmp_path.iterdir()] == ["card.json"]
 
 

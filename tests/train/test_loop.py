@@ -338,10 +338,13 @@ def test_what_cannot_be_trained_is_refused(tiny_recipe: TinyRecipe, disc: list[S
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.campaign  # compiling takes a minute
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # PyTorch's own, when its compiler is imported
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler, and there is no g++")
 def test_a_compiled_run_is_the_same_to_rounding(tiny_recipe: TinyRecipe, disc: list[Scene], tmp_path: Path) -> None:
-    plain = train(tiny_recipe(steps=2), disc, tmp_path / "plain", machine=CPU)
-    compiled = train(tiny_recipe(steps=2, compiled=True), disc, tmp_path / "compiled", machine=CPU)
-    for name, value in plain.state_dict().items():
-        torch.testing.assert_close(compiled.state_dict()[name], value, rtol=1e-3, atol=1e-3)
+    losses = []
+    for name, compiled in (("plain", False), ("compiled", True)):
+        train(tiny_recipe(steps=3, log_every=1, compiled=compiled), disc, tmp_path / name, machine=CPU)
+        losses.append([line["loss"] for line in Run(tmp_path / name).metrics()])
+    assert losses[1][0] == pytest.approx(losses[0][0], rel=1e-5)
+    assert losses[1] == pytest.approx(losses[0], rel=2e-2)  # Adam makes more of what rounding leaves
