@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -23,6 +23,8 @@ from anyzoom.align.records import ColourMatrix, Crop, Quality, Registered, Rejec
 from anyzoom.align.refine import REFINEMENTS
 from anyzoom.align.register import register_scene, reprojection_px
 from anyzoom.align.report import EVIDENCE, as_jpeg, evidence_file, pictured
+from anyzoom.calibrate.lens import LensProfile
+from anyzoom.errors import CalibrationError, RecipeError
 from anyzoom.geometry import FrameMap
 from anyzoom.grid import Window
 from anyzoom.image import Photo, write_image
@@ -50,6 +52,7 @@ class Settings(BaseModel):
     crop_only: bool = False  # cut out whole pixels instead of resampling
     luminance: Luminance = "gain"
     total_zoom: float | None = None  # of each run, where its photographs do not state focal lengths
+    lens: LensProfile | None = None  # calibrated, whose distortion is taken instead of fitted
     gates: Gates = Gates()
 
     @property
@@ -111,7 +114,8 @@ def align_scene(
     """
     scene = read_scene(folder, total_zoom=settings.total_zoom)
     bench = Bench(scene, settings)
-    registered, rejected = register_scene(scene, bench.pixels)
+    k1 = calibrated(settings.lens, scene) if settings.lens else None
+    registered, rejected = register_scene(scene, bench.pixels, k1)
     if settings.method != "sift":
         registered, astray = _refined(bench, registered)
         rejected += astray
@@ -136,6 +140,26 @@ def align_scene(
         parameters=settings.digest,
     )
     return told, rows
+
+
+def calibrated(lens: LensProfile, scene: ZoomScene) -> Callable[[ZoomFrame], float]:
+    """A frame's distortion as its lens's calibration has it.
+
+    Raises RecipeError for a frame whose ring position is not known or was not calibrated, or of another size.
+    """
+    known = {}
+    for frame in scene.frames:
+        if frame.ring is None:
+            raise RecipeError(f"{frame.path}: no ring position is known, which --lens needs. Name them in scene.json.")
+        if frame.size != lens.size:
+            raise RecipeError(
+                f"{frame.path} is {frame.size}, but the lens was calibrated with photographs of {lens.size}."
+            )
+        try:
+            known[frame] = lens.k1(frame.ring)
+        except CalibrationError as error:
+            raise RecipeError(f"{frame.path}: {error}") from error
+    return known.__getitem__
 
 
 def _refined(bench: Bench, registered: Sequence[Registered]) -> tuple[list[Registered], list[Rejection]]:

@@ -60,6 +60,10 @@ def align(
     total_zoom: Annotated[
         float | None, typer.Option(metavar="FACTOR", help="Of each run, where no focal lengths are stated.")
     ] = None,
+    lens: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="lens.json of `anyzoom calibrate`; ring positions in scene.json."),
+    ] = None,
     licence: Annotated[str | None, typer.Option(metavar="NAME", help="For the card, such as CC-BY-4.0.")] = None,
     jobs: Annotated[int, typer.Option(min=1, metavar="NUMBER", help="Processes.")] = 1,
     keep_going: Annotated[
@@ -77,6 +81,7 @@ def align(
     from anyzoom.align.card import write_card
     from anyzoom.align.report import write_certificate
     from anyzoom.align.scene import Settings
+    from anyzoom.calibrate.lens import read_lens
 
     wanted = [scale_of(part) for part in scales.split(",")] if scales else []
     if not all(isinstance(scale, float) for scale in wanted):
@@ -88,6 +93,7 @@ def align(
         crop_only=not resample,
         luminance=luminance.value,
         total_zoom=total_zoom,
+        lens=read_lens(lens) if lens else None,
     )
     outcomes: list[Outcome] = []
     with progress_bar() as progress:
