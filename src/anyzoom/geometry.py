@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 Points = NDArray[np.float64]  # n xy
 Matrix = tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]]
 
+CONVERGED = 1e-14  # shares of the radius
 NEWTON_STEPS = 12  # for distortions of a few percent; far more than double precision takes
 
 
@@ -38,7 +39,10 @@ class Lens(NamedTuple):
         far = np.sqrt(np.sum(offset**2, axis=-1, keepdims=True)) / self.radius
         near = far.copy()
         for _ in range(NEWTON_STEPS):
-            near -= (near * (1 + self.k1 * near**2) - far) / (1 + 3 * self.k1 * near**2)
+            step = (near * (1 + self.k1 * near**2) - far) / (1 + 3 * self.k1 * near**2)
+            near -= step
+            if np.abs(step).max(initial=0) < CONVERGED:
+                break
         share = np.divide(near, far, out=np.ones_like(far), where=far > 0)
         moved: Points = np.asarray(self.centre) + offset * share
         return moved
