@@ -9,7 +9,8 @@ and with the area of every pixel averaged; then `anyzoom align` makes a dataset 
 from __future__ import annotations
 
 import argparse
-import resource
+import multiprocessing
+import os
 import subprocess
 import sys
 import tempfile
@@ -48,8 +49,9 @@ def mosaic(pictures: Path, size: Size) -> NDArray[np.uint8]:
     return made
 
 
-def photographed(world: NDArray[np.uint8], size: Size, frames: int, zoom: float, folder: Path) -> None:
+def photographed(pictures: Path, size: Size, frames: int, zoom: float, folder: Path) -> None:
     """A run of JPEG photographs with their focal lengths."""
+    world = mosaic(pictures, Size(*(round(side * zoom) + 2 * ASIDE for side in size)))
     rng = np.random.default_rng(0)
     for i, factor in enumerate(np.geomspace(zoom, 1, frames)):
         height, width = round(size.height * factor), round(size.width * factor)
@@ -77,15 +79,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         run, out = Path(temporary) / "run", Path(temporary) / "dataset"
         run.mkdir()
-        rims = 2 * ASIDE
-        world = mosaic(given.pictures, Size(round(height * given.zoom) + rims, round(width * given.zoom) + rims))
-        photographed(world, size, given.frames, given.zoom, run)
-        del world
+        # In a process of its own, since the system counts the memory that one has used to all that it starts.
+        made = multiprocessing.get_context("spawn").Process(
+            target=photographed, args=(given.pictures, size, given.frames, given.zoom, run)
+        )
+        made.start()
+        made.join()
         print(f"{given.frames} frames of {size}, {size.pixels / 1e6:.0f} megapixels", flush=True)
         begun = time.perf_counter()
-        done = subprocess.run([sys.executable, "-m", "anyzoom", "align", run, "-o", out], check=False)
-        most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-        print(f"aligned in {time.perf_counter() - begun:.0f} s, {most:.2f} GiB, exit code {done.returncode}")
+        align = subprocess.Popen([sys.executable, "-m", "anyzoom", "align", run, "-o", out])
+        _, status, used = os.wait4(align.pid, 0)
+        seconds, code = time.perf_counter() - begun, os.waitstatus_to_exitcode(status)
+        print(f"aligned in {seconds:.0f} s, {used.ru_maxrss / 2**20:.2f} GiB, exit code {code}")
 
 
 if __name__ == "__main__":

@@ -168,7 +168,8 @@ class Sight:
         """The figures of a row of EXTRA."""
         if name == "reprojection":
             how = self.measuring.protocol.lr
-            return {name: reprojection(self.result, self.pair.lr, how.by if isinstance(how, Made) else "matlab")}
+            by = how.by_at(self.scale) if isinstance(how, Made) else "matlab"
+            return {name: reprojection(self.result, self.pair.lr, by)}
         found = EQ[name].measure(self._render, self.source.pictures[0], self.scale)
         return {name: found.eq_db, f"{name}-du": found.psnr_du, f"{name}-ud": found.psnr_ud}
 
