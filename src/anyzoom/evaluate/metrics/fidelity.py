@@ -47,8 +47,8 @@ class Ssim:
 
     def __call__(self, result: Judged, truth: Judged | None) -> float:
         truth = checked_pair(self.name, result, truth, 2 * RADIUS + 1)
-        one, other = (picture.astype(np.float64) for picture in (result, truth))
-        return float(np.mean([similarity(one[..., c], other[..., c])[0] for c in range(one.shape[2])]))
+        planes = (np.ascontiguousarray(np.moveaxis(picture, -1, 0), np.float64) for picture in (result, truth))
+        return float(np.mean([similarity(one, other)[0] for one, other in zip(*planes, strict=True)]))
 
 
 def similarity(one: Array, other: Array) -> tuple[float, float]:
@@ -59,7 +59,7 @@ def similarity(one: Array, other: Array) -> tuple[float, float]:
     for rows in strips(height):
         a, b = (channel[rows.start : rows.stop + 2 * RADIUS] for channel in (one, other))
         mean_a, mean_b = smoothed(a, window), smoothed(b, window)
-        spread = smoothed(a * a, window) - mean_a**2 + smoothed(b * b, window) - mean_b**2
+        spread = smoothed(a * a + b * b, window) - mean_a**2 - mean_b**2
         shared = smoothed(a * b, window) - mean_a * mean_b
         part = (2 * shared + C2) / (spread + C2)
         contrast += part.sum()

@@ -20,16 +20,23 @@ def gaussian(radius: int, sigma: float) -> Array:
 
 
 def smoothed(picture: Array, weights: Array) -> Array:
-    """The means under all windows that lie wholly inside `h w`, so both sides lose len(weights) - 1."""
-    lost = len(weights) - 1
-    height, width = picture.shape[0] - lost, picture.shape[1] - lost
-    down = weights[0] * picture[:height]
-    for k in range(1, lost + 1):
-        down += weights[k] * picture[k : k + height]
-    across: Array = weights[0] * down[:, :width]
-    for k in range(1, lost + 1):
-        across += weights[k] * down[:, k : k + width]
-    return across
+    """The means under all windows that lie wholly inside `h w`, so both sides lose len(weights) - 1.
+
+    weights: symmetric, an odd number.
+    """
+    return _along(_along(picture, weights).T, weights).T
+
+
+def _along(picture: Array, weights: Array) -> Array:
+    """Down the columns of `h w`; equal weights are multiplied once."""
+    middle, rows = len(weights) // 2, len(picture) - len(weights) + 1
+    means: Array = weights[middle] * picture[middle : middle + rows]
+    for k in range(middle):
+        opposite = len(weights) - 1 - k
+        pair = picture[k : k + rows] + picture[opposite : opposite + rows]
+        pair *= weights[k]
+        means += pair
+    return means
 
 
 def strips(height: int) -> Iterator[slice]:
