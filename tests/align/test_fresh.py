@@ -13,7 +13,7 @@ from anyzoom.align.frames import read_scene
 from anyzoom.align.register import register_scene
 from anyzoom.align.scene import Settings, align_scene
 from anyzoom.capture import Fault, simulate_run, write_run
-from anyzoom.capture.scenes import dead_leaves
+from anyzoom.capture.simulate.scenes import dead_leaves
 from anyzoom.grid import Size
 
 pytestmark = pytest.mark.campaign

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anyzoom.calibrate.target import MODULES, Target, design, rasterised
-from anyzoom.capture.lens import SimulatedLens
+from anyzoom.capture.simulate.lens import SimulatedLens
 from anyzoom.geometry import Lens
 from anyzoom.grid import Size
 

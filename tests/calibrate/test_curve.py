@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from anyzoom.calibrate.curve import Curve
-from anyzoom.capture.lens import SimulatedLens
+from anyzoom.capture.simulate.lens import SimulatedLens
 from anyzoom.errors import CalibrationError
 
 

@@ -11,7 +11,7 @@ from tests.calibrate.test_solve import SIZE, a_shot, shots
 
 from anyzoom.calibrate import LensProfile, lens_schema, read_lens, write_lens
 from anyzoom.calibrate.solve import solve
-from anyzoom.capture.lens import SimulatedLens
+from anyzoom.capture.simulate.lens import SimulatedLens
 from anyzoom.errors import CalibrationError, CannotRead, CannotWrite
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "schemas" / "lens.json"

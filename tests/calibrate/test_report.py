@@ -15,7 +15,7 @@ from anyzoom.calibrate.scale import view_of
 from anyzoom.calibrate.shots import Measured
 from anyzoom.calibrate.solve import solve, verify
 from anyzoom.calibrate.target import Target
-from anyzoom.capture.lens import SimulatedLens
+from anyzoom.capture.simulate.lens import SimulatedLens
 from anyzoom.errors import CannotWrite
 from anyzoom.geometry import Points
 

@@ -9,7 +9,7 @@ import pytest
 
 from anyzoom.calibrate.lens import LensProfile, Role, Shot
 from anyzoom.calibrate.solve import solve, verify
-from anyzoom.capture.lens import Drive, SimulatedLens
+from anyzoom.capture.simulate.lens import Drive, SimulatedLens
 from anyzoom.errors import CalibrationError
 from anyzoom.grid import Size
 

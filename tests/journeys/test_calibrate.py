@@ -11,8 +11,8 @@ import pytest
 
 from anyzoom.calibrate import read_lens
 from anyzoom.calibrate.target import design, rasterised, write_target
-from anyzoom.capture.camera import SimulatedCamera
-from anyzoom.capture.simulate import simulate_run, write_run
+from anyzoom.capture.simulate.camera import SimulatedCamera
+from anyzoom.capture.simulate.run import simulate_run, write_run
 
 Command = Callable[..., Any]  # gives a Done of tests/conftest.py
 SCALES = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0)

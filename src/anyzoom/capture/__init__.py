@@ -1,9 +1,9 @@
 """Taking zoom runs: so far by a lens and a camera that are simulated."""
 
-from anyzoom.capture.camera import Fault, SimulatedCamera
-from anyzoom.capture.lens import Drive, SimulatedLens
-from anyzoom.capture.scenes import bare_wall, dead_leaves
-from anyzoom.capture.simulate import (
+from anyzoom.capture.simulate.camera import Fault, SimulatedCamera
+from anyzoom.capture.simulate.lens import Drive, SimulatedLens
+from anyzoom.capture.simulate.scenes import bare_wall, dead_leaves
+from anyzoom.capture.simulate.run import (
     FrameTruth,
     RunTruth,
     SimulatedFrame,

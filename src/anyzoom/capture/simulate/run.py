@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
-from anyzoom.capture.camera import Fault, Pose, SimulatedCamera, developed, encoded, falloff, gathered, middle
-from anyzoom.capture.lens import Drive
+from anyzoom.capture.simulate.camera import Fault, Pose, SimulatedCamera, developed, encoded, falloff, gathered, middle
+from anyzoom.capture.simulate.lens import Drive
 from anyzoom.degrade.jpeg import to_bytes
 from anyzoom.degrade.lens import Lens as Blur
 from anyzoom.errors import CannotWrite, ScaleError, ShapeError

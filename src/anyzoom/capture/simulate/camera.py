@@ -21,7 +21,7 @@ from PIL.TiffImagePlugin import IFDRational
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat
 from torch.nn.functional import grid_sample, interpolate
 
-from anyzoom.capture.lens import SimulatedLens
+from anyzoom.capture.simulate.lens import SimulatedLens
 from anyzoom.degrade.dice import NonNegativeRange, PositiveRange, Range
 from anyzoom.degrade.lens import REACH, photographed
 from anyzoom.degrade.lens import Lens as Blur

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anyzoom.capture import Fault, SimulatedCamera, SimulatedLens, bare_wall, dead_leaves, simulate_run, write_run
-from anyzoom.capture.simulate import FrameTruth, RunTruth
+from anyzoom.capture.simulate.run import FrameTruth, RunTruth
 from anyzoom.errors import CannotWrite, ScaleError, ShapeError
 from anyzoom.geometry import Lens, Points
 from anyzoom.grid import Size
@@ -147,7 +147,7 @@ def test_a_sensor_with_colour_filters_shifts_nothing() -> None:
 
 def test_tiles_leave_no_seams(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = simulate_run(SCENE, QUIET, motor=[20.0]).frames[0].pixels.astype(int)
-    monkeypatch.setattr("anyzoom.capture.camera.TILE", 37)
+    monkeypatch.setattr("anyzoom.capture.simulate.camera.TILE", 37)
     difference = np.abs(simulate_run(SCENE, QUIET, motor=[20.0]).frames[0].pixels - whole)
     assert difference.max() <= 3
     assert difference.mean() < 0.2
