@@ -45,6 +45,22 @@ class CalibrationError(AnyzoomError):
     """Photographs or a lens profile that cannot calibrate a lens."""
 
 
+class CaptureError(AnyzoomError):
+    """A motor, a camera or a plan with which a run cannot go on."""
+
+
+class MotorError(CaptureError):
+    """A motor that is not there, refuses, or does not do as it was told."""
+
+
+class CameraError(CaptureError):
+    """A camera that is not there, refuses, or gives no photograph."""
+
+
+class Stopped(CaptureError):
+    """Somebody has stopped the rig; where it stands is known."""
+
+
 class MissingExtra(AnyzoomError):
     """An optional package is needed; the message names the command that installs it."""
 

@@ -2,7 +2,6 @@
 
 from anyzoom.capture.simulate.camera import Fault, SimulatedCamera
 from anyzoom.capture.simulate.lens import Drive, SimulatedLens
-from anyzoom.capture.simulate.scenes import bare_wall, dead_leaves
 from anyzoom.capture.simulate.run import (
     FrameTruth,
     RunTruth,
@@ -11,6 +10,7 @@ from anyzoom.capture.simulate.run import (
     simulate_run,
     write_run,
 )
+from anyzoom.capture.simulate.scenes import bare_wall, dead_leaves
 
 __all__ = [
     "Drive",
