@@ -49,6 +49,13 @@ class Ring:
         self.lost = False
         self.moves: list[float] = []
 
+    @property
+    def counts(self) -> bool:
+        return not self.lost
+
+    def declare(self, position: float) -> None:
+        self.at, self.ring, self.lost = position, position, False
+
     def reference(self) -> bool:
         return False
 

@@ -220,13 +220,22 @@ def test_stopped_from_outside_and_resumed(tmp_path: Path) -> None:
     assert record(folder, None, setup.rig, RULES).state == "done"
 
 
-def test_a_motor_that_has_lost_count_pauses_before_anything_moves(tmp_path: Path) -> None:
+def test_a_motor_that_has_lost_count_moves_only_after_somebody_has_shown_where_it_is(tmp_path: Path) -> None:
     setup, folder = Setup(), tmp_path / "run"
     setup.ring.lost = True
-    assert record(folder, plan(), setup.rig, RULES).reason == "the motor has lost count."
+    outcome = record(folder, plan(), setup.rig, RULES)
+    assert outcome.reason == "the motor has lost count, and nobody has shown where the ring stands."
+    assert setup.asked == ["Turn the ring to the wide end by hand, position 0. Does it stand there?"]
     assert setup.ring.moves == []
-    setup.ring.lost, setup.ring.ends = False, None
-    assert "nobody has told where the lens's ends are" in record(folder, None, setup.rig, RULES).reason
+    setup.agrees = True
+    assert record(folder, None, setup.rig, RULES).state == "done"
+    assert rings(folder) == [stop.position for stop in plan().stops]
+
+
+def test_a_motor_never_moves_without_ends_or_beyond_them(tmp_path: Path) -> None:
+    setup, folder = Setup(), tmp_path / "run"
+    setup.ring.ends = None
+    assert "nobody has told where the lens's ends are" in record(folder, plan(), setup.rig, RULES).reason
     setup.ring.ends = Ends(2, TRAVEL)
     assert "position 0.5 lies outside of the lens's ends, 2 to 10" in record(folder, None, setup.rig, RULES).reason
     assert setup.ring.moves == []

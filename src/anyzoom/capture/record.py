@@ -191,9 +191,17 @@ class Run:
         for stop in self.plan.stops:
             rig.motor.ends.check(stop.position)
         self.write("configured", settings=rig.camera.configure(rig.settings))
-        by_switch = rig.motor.reference()
-        here = rig.motor.where()  # raises when it has lost count
-        self.write("referenced", position=here, reason=None if by_switch else "as the operator has shown it")
+        how = "by its switch" if rig.motor.reference() else "as it has since"
+        if not rig.motor.counts:
+            how = "as the operator has shown it"
+            wide = rig.motor.ends.wide
+            if not rig.operator.agrees(
+                f"Turn the ring to the wide end by hand, position {wide:g}. Does it stand there?"
+            ):
+                raise MotorError("the motor has lost count, and nobody has shown where the ring stands.")
+            rig.motor.declare(wide)
+            self.from_wide = False
+        self.write("referenced", position=rig.motor.where(), reason=how)
 
     def _resume(self) -> None:
         """Where frames are kept: back to the last one, and see whether everything is as it was."""

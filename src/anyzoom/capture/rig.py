@@ -64,12 +64,21 @@ class Motor(Protocol):
     name: str  # what it is and where, for people
     ends: Ends | None  # no move goes beyond them; None: nobody has told them, and only `jog` moves
 
+    @property
+    def counts(self) -> bool:
+        """Whether positions mean what they meant before: since it was referenced, shown, or never switched off."""
+        ...
+
+    def declare(self, position: float) -> None:
+        """An operator has shown that it stands at this position: count from there."""
+        ...
+
     def reference(self) -> bool:
         """Make positions count from where they always do: by a switch. False: it has none, an operator must show."""
         ...
 
     def where(self) -> float:
-        """Where it stands, by its own count. Raises MotorError when it has lost count and was not referenced since."""
+        """Where it stands, by its own count. Raises MotorError when it has lost count and nobody has shown it since."""
         ...
 
     def move(self, position: float) -> None:
