@@ -54,7 +54,14 @@ class MotorError(CaptureError):
 
 
 class CameraError(CaptureError):
-    """A camera that is not there, refuses, or gives no photograph."""
+    """A camera that is not there, refuses, or gives no photograph.
+
+    again: whether the same once more may help.
+    """
+
+    def __init__(self, message: str, *, again: bool = False) -> None:
+        super().__init__(message)
+        self.again = again
 
 
 class Stopped(CaptureError):

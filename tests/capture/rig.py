@@ -101,6 +101,7 @@ class Box:
         self.ring, self.spoil = ring, spoil
         self.shots = 0
         self.refusals: dict[int, str] = {}
+        self.final: set[int] = set()  # of these, what it is no use to repeat
         self.truncated: set[int] = set()
         self.configured: dict[str, str] = {}
 
@@ -116,7 +117,7 @@ class Box:
     def shoot(self, folder: Path, stem: str) -> tuple[Path, ...]:
         number, self.shots = self.shots, self.shots + 1
         if number in self.refusals:
-            raise CameraError(self.refusals[number])
+            raise CameraError(self.refusals[number], again=number not in self.final)
         picture = photograph(self.ring.ring)
         if self.spoil:
             picture = self.spoil(number, picture)

@@ -183,6 +183,14 @@ def test_a_camera_that_stays_faulty_pauses_the_run(tmp_path: Path) -> None:
     assert record(folder, None, setup.rig, RULES).state == "done"
 
 
+def test_what_cannot_be_mended_by_trying_again_pauses_at_once(tmp_path: Path) -> None:
+    setup, folder = Setup(), tmp_path / "run"
+    setup.box.refusals, setup.box.final = {3: "the camera's store is full."}, {3}
+    assert record(folder, plan(), setup.rig, RULES) == Outcome("paused", 3, 5, "the camera's store is full.")
+    assert setup.box.shots == 4
+    assert record(folder, None, setup.rig, RULES).state == "done"
+
+
 def test_a_belt_that_does_not_pull_pauses_the_run(tmp_path: Path) -> None:
     setup, folder = Setup(), tmp_path / "run"
 

@@ -240,6 +240,8 @@ class Run:
                 files = self._shot(number, str(attempt), attempt=attempt)
                 found = self._judged(files, number, expected)
             except CameraError as error:
+                if not error.again:
+                    raise
                 found = Verdict(str(error))
             if not found.wrong:
                 self._keep(number, files, found.growth)

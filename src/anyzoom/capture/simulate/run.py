@@ -126,16 +126,13 @@ def simulate_run(
     positions = np.linspace(0, camera.lens.travel, frames).tolist() if motor is None else list(motor)
     if not positions or (scene_scale is not None and not scene_scale > 0):
         raise ScaleError("a run needs at least one frame, and a scene_scale above 0.")
-    poses = _posed(camera, positions, backlash, faults, seed)
-    per_px = scene_scale or _filling(picture, poses, camera.size)
+    poses = _driven(camera, positions, backlash, faults, seed)
+    per_px = scene_scale or filling(picture, poses, camera.size)
     reference = max(range(len(poses)), key=lambda i: (positions[i], i))
-    taken = []
-    for i, pose in enumerate(poses):
-        fault, rng = faults.get(i, Fault()), np.random.default_rng((seed, 1, i))
-        seen, moved_box = _moved(
-            picture, fault.moved, per_px, poses[reference], camera.size, np.random.default_rng((seed, 2, i))
-        )
-        taken.append(_taken(seen, per_px, camera, pose, poses[reference], i, fault, moved_box, rng))
+    taken = [
+        simulate_shot(picture, per_px, camera, pose, poses[reference], i, faults.get(i, Fault()), seed)
+        for i, pose in enumerate(poses)
+    ]
     truth = RunTruth(
         scene=name,
         frame_size=(camera.size.width, camera.size.height),
@@ -166,33 +163,66 @@ def write_run(folder: Path, run: SimulatedRun) -> None:
         (folder / TRUTH).write_text(run.truth.model_dump_json(indent=1) + "\n", "utf-8")
 
 
-def _posed(
+class Mount(NamedTuple):
+    """How the lens sits before the sensor, drawn once."""
+
+    axis: NDArray[np.float64]  # x y of the principal point at the wide end
+    drift: NDArray[np.float64]  # how much farther it lies at the long end
+
+
+def mounted(camera: SimulatedCamera, rng: np.random.Generator) -> Mount:
+    axis = (np.array([camera.size.width, camera.size.height]) - 1) / 2 + rng.uniform(*camera.axis_px, 2)
+    return Mount(axis, rng.uniform(*camera.drift_px, 2))
+
+
+def posed(camera: SimulatedCamera, mount: Mount, motor: float, ring: float, rng: np.random.Generator) -> Pose:
+    """How the camera looks at the scene once the motor and the ring stand there."""
+    centre_x, centre_y = mount.axis + camera.lens.zoomed(ring) * mount.drift
+    pointing_x, pointing_y = rng.normal(0, camera.pointing_px, 2)
+    return Pose(
+        motor=motor,
+        ring=ring,
+        ratio=camera.lens.tele_mm / (camera.lens.wide_mm * camera.lens.magnification(ring)),
+        roll=math.radians(rng.uniform(*camera.roll_deg)),
+        lens=Lens((float(centre_x), float(centre_y)), camera.lens.k1(ring), math.hypot(*camera.size) / 2),
+        pointing=(float(pointing_x), float(pointing_y)),
+    )
+
+
+def _driven(
     camera: SimulatedCamera, positions: Sequence[float], backlash: float, faults: Mapping[int, Fault], seed: int
 ) -> list[Pose]:
     rng = np.random.default_rng((seed, 0))
-    axis = (np.array([camera.size.width, camera.size.height]) - 1) / 2 + rng.uniform(*camera.axis_px, 2)
-    drift = rng.uniform(*camera.drift_px, 2)
-    drive = Drive(camera.lens.travel, backlash)
+    mount, drive = mounted(camera, rng), Drive(camera.lens.travel, backlash)
     poses = []
     for i, position in enumerate(positions):
         drive.slip(faults.get(i, Fault()).slip)
-        ring = drive.move(position)
-        centre_x, centre_y = axis + camera.lens.zoomed(ring) * drift
-        pointing_x, pointing_y = rng.normal(0, camera.pointing_px, 2)
-        poses.append(
-            Pose(
-                motor=position,
-                ring=ring,
-                ratio=camera.lens.tele_mm / (camera.lens.wide_mm * camera.lens.magnification(ring)),
-                roll=math.radians(rng.uniform(*camera.roll_deg)),
-                lens=Lens((float(centre_x), float(centre_y)), camera.lens.k1(ring), math.hypot(*camera.size) / 2),
-                pointing=(float(pointing_x), float(pointing_y)),
-            )
-        )
+        poses.append(posed(camera, mount, position, drive.move(position), rng))
     return poses
 
 
-def _filling(picture: NDArray[np.uint8], poses: Sequence[Pose], size: Size) -> float:
+def simulate_shot(
+    picture: NDArray[np.uint8],
+    per_px: float,
+    camera: SimulatedCamera,
+    pose: Pose,
+    reference: Pose,
+    number: int,
+    fault: Fault,
+    seed: int,
+) -> SimulatedFrame:
+    """Photograph number `number` of a picture; what is drawn for it depends on that and the seed alone.
+
+    per_px: pixels of the picture per pixel of the long end. The truth is told against the reference.
+    """
+    seen, moved_box = _moved(
+        picture, fault.moved, per_px, reference, camera.size, np.random.default_rng((seed, 2, number))
+    )
+    rng = np.random.default_rng((seed, 1, number))
+    return _taken(seen, per_px, camera, pose, reference, number, fault, moved_box, rng)
+
+
+def filling(picture: NDArray[np.uint8], poses: Sequence[Pose], size: Size) -> float:
     """The most picture pixels per pixel of the long end with which every frame sees nothing but the picture."""
     x, y = np.arange(-1, size.width + 1), np.arange(-1, size.height + 1)
     sides = [np.stack(np.broadcast_arrays(x, end), axis=-1) for end in y[[0, -1]]]
