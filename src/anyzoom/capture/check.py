@@ -145,22 +145,22 @@ def looked_at(path: Path) -> Look | str:
         return f"does not decode: {error}"
 
 
-def fault(now: Look, before: Look | None, rules: Rules) -> str | None:
-    """What is wrong with a photograph by itself, or else beside the one before it."""
+def fault(now: Look, before: Look | None, growth: float | None, rules: Rules) -> str | None:
+    """What is wrong with a photograph by itself, or else beside the one before it, than which it is so much larger."""
     if now.level < rules.darkest:
         return f"black: mean level {now.level:.1f} of 255"
     if now.white > rules.white:
         return f"over-exposed: {100 * now.white:.0f} % of it is white"
-    return change(now, before, rules) if before else None
+    return change(now, before, growth or 1.0, rules) if before else None
 
 
-def change(now: Look, before: Look, rules: Rules) -> str | None:
-    """What should not have changed between two photographs."""
+def change(now: Look, before: Look, growth: float, rules: Rules) -> str | None:
+    """What should not have changed between two photographs. Magnified texture is less fine, by the square at most."""
     if now.size != before.size:
         return f"is {now.size}, the one before {before.size}"
     if not 1 / rules.brighter <= now.level / before.level <= rules.brighter:
         return f"mean level {now.level:.0f}, the one before {before.level:.0f}: exposure or light has changed"
-    if now.fineness < rules.sharpness * before.fineness:
+    if now.fineness < rules.sharpness * before.fineness / max(growth, 1.0) ** 2:
         return f"blurred: {100 * now.fineness / before.fineness:.0f} % of the fine texture of the one before"
     return None
 

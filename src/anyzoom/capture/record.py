@@ -257,9 +257,9 @@ class Run:
         if isinstance(look, str):
             return Verdict(look)
         before = None if number == AGAIN else self.before
-        if wrong := fault(look, before, self.rules):
-            return Verdict(wrong)
         growth = grown(before, look) if before else None
+        if wrong := fault(look, before, growth, self.rules):
+            return Verdict(wrong)
         astray = stalled(growth, expected, self.rules)
         return Verdict(astray or "", growth, look, astray is not None)
 

@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from anyzoom import __version__
-from anyzoom.cli import align, calibrate, evaluate, models, pairs, study, train, zoom
+from anyzoom.cli import align, calibrate, capture, evaluate, models, pairs, study, train, zoom
 from anyzoom.cli.words import one_line
 from anyzoom.errors import AnyzoomError
 
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 app.command()(zoom.zoom)
 app.add_typer(models.app, name="models")
+app.add_typer(capture.app, name="capture")
 app.add_typer(calibrate.app, name="calibrate")
 app.command()(align.align)
 app.add_typer(pairs.app, name="pairs")
