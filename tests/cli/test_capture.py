@@ -70,11 +70,13 @@ def test_ends_are_kept_beside_the_rig(rig: Path) -> None:
         (["resume", "nowhere", "--simulate"], "nowhere holds no run to go on with: it has no journal.jsonl."),
         (["run", "full", "--simulate", "--frames", "2"], "full is not empty. Choose a new folder for the run."),
         (["run", "new", "--simulate", "--picture", "gone.png"], "gone.png"),
+        (["run", "new", "--simulate", "--picture", "dot.png", "--phone", "x"], "'x' is no address for the page."),
     ],
 )
 def test_what_cannot_be_done_is_one_line(anyzoom: Command, rig: Path, arguments: list[str], said: str) -> None:
     Path("full").mkdir()
     Path("full/holiday.jpg").write_bytes(b"")
+    Image.new("RGB", (90, 60)).save("dot.png")
     done = anyzoom("capture", *arguments)
     assert done.code == 1
     assert said in done.err

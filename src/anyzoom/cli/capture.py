@@ -47,6 +47,12 @@ LensFile = Annotated[Path | None, typer.Option("--lens", metavar="FILE", help="l
 Again = Annotated[
     bool, typer.Option("--again/--once", help="Begin with one more photograph of the long end, to tell what moved.")
 ]
+Phone = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT", help="Serve a page there to start, watch and stop it; 127.0.0.1:0 takes a free port."
+    ),
+]
 FOLDER = typer.Argument(metavar="FOLDER", help="Of the run.")
 
 
@@ -76,6 +82,7 @@ def run(
     scales: Scales = "",
     lens: LensFile = None,
     again: Again = True,
+    phone: Phone = None,
 ) -> None:
     """Take a run into a new folder; `anyzoom align FOLDER` makes a dataset of it.
 
@@ -83,13 +90,10 @@ def run(
 
     Ctrl-C stops the motor where it is; `anyzoom capture resume` goes on. The exit code is 1 when a run pauses.
     """
-    from anyzoom.capture.record import record
-
     ends, rules, pace = _told(rig, simulate)
     planned = _planned(ends, rules, frames, spacing, scales, lens, again)
-    with _rig(rig, simulate, picture) as opened, _progress(planned.shots) as told, _stopping(opened.motor) as stops:
-        outcome = record(folder, planned, opened, rules, shot_bytes=pace.shot_bytes, told=told, stops=stops)
-    _print_outcome(folder, outcome)
+    with _rig(rig, simulate, picture) as opened:
+        _print_outcome(folder, _recorded(folder, planned, opened, rules, pace.shot_bytes, phone))
 
 
 @app.command()
@@ -98,17 +102,15 @@ def resume(
     rig: RigFile = None,
     simulate: Simulate = False,
     picture: Picture = None,
+    phone: Phone = None,
 ) -> None:
     """Go on with a run that was paused or that ended in the middle.
 
     The last photograph is taken once more and compared: when anything has changed, you are asked.
     """
-    from anyzoom.capture.record import record
-
-    _, rules, _ = _told(rig, simulate)
-    with _rig(rig, simulate, picture) as opened, _progress(None) as told, _stopping(opened.motor) as stops:
-        outcome = record(folder, None, opened, rules, told=told, stops=stops)
-    _print_outcome(folder, outcome)
+    _, rules, pace = _told(rig, simulate)
+    with _rig(rig, simulate, picture) as opened:
+        _print_outcome(folder, _recorded(folder, None, opened, rules, pace.shot_bytes, phone))
 
 
 @app.command()
@@ -293,6 +295,28 @@ def _motor(rig: Path | None, simulate: bool) -> Iterator[Motor]:
         yield motor
     finally:
         motor.close()
+
+
+def _recorded(
+    folder: Path, planned: Plan | None, rig: Rig, rules: Rules, shot_bytes: int, phone: str | None
+) -> Outcome:
+    from anyzoom.capture.record import Outcome, record
+
+    if phone is None:
+        with _progress(planned.shots if planned else None) as told, _stopping(rig.motor) as stops:
+            return record(folder, planned, rig, rules, shot_bytes=shot_bytes, told=told, stops=stops)
+    from anyzoom.capture.phone import Director
+    from anyzoom.capture.phone.server import listen, new_token, serve
+
+    host, colon, port = phone.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        raise CaptureError(f"{phone!r} is no address for the page. Write HOST:PORT, such as 127.0.0.1:8010.")
+    director = Director(folder, planned, rig, rules, shot_bytes=shot_bytes)
+    with listen(host.strip("[]"), int(port)) as listener:
+        token = new_token()
+        print(f"http://{host}:{listener.getsockname()[1]}/{token}/", flush=True)
+        status = serve(director, token, listener)
+    return Outcome("done" if status.state == "done" else "paused", status.kept, status.wanted, status.reason)
 
 
 class Terminal:
