@@ -159,7 +159,9 @@ def _block(
         tokens.view(TOKENS, size, -1)[..., -2:] = offsets[:, strip]
         outer = folded.channel_out(folded.channel_in(tokens)).add_(change)
         if len(own) != size:  # as it may be in the last strip
-            own = torch.arange(TOKENS * size, dtype=torch.int32, device=pixels.device).view(TOKENS, size).t().contiguous()
+            own = (
+                torch.arange(TOKENS * size, dtype=torch.int32, device=pixels.device).view(TOKENS, size).t().contiguous()
+            )
         total[strip].add_(bags(own, outer, weights[strip]))
     colours = torch.addmm(folded.colour_bias, total, folded.colour)
     return rearrange(colours, "(R C) rgb -> rgb R C", R=part.size.height)
