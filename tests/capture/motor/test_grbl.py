@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from anyzoom.capture.motor import GrblMotor, GrblSettings
 from anyzoom.capture.rig import Ends
-from anyzoom.capture.simulate.clock import VirtualClock
 from anyzoom.capture.simulate.board import Flavour
+from anyzoom.capture.simulate.clock import VirtualClock
 from anyzoom.capture.simulate.controller import SimulatedController
 from anyzoom.capture.simulate.terminal import Terminal
 from anyzoom.errors import MotorError, Stopped

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from anyzoom.capture.rig import WallClock
-from anyzoom.capture.simulate.clock import VirtualClock
 from anyzoom.capture.simulate.board import DEFAULTS, Flavour
+from anyzoom.capture.simulate.clock import VirtualClock
 from anyzoom.capture.simulate.controller import SimulatedController
 
 serial = pytest.importorskip("serial")
