@@ -48,7 +48,7 @@ def test_the_page(tmp_path: Path, target: Target) -> None:
     assert page.count('class="good">verified') == page.count('class="open">corrected: verify again') == 1
     assert f"{100 * (profile.repeatability or 0):.3f} %" in page
     for wanted in profile.wanted:
-        assert f"<td>x{wanted.scale:g}</td><td>{wanted.ring:.4g}</td>" in page
+        assert f"<td>x{wanted.scale:g}</td><td>{wanted.ring:.4f}</td>" in page
     outlines = re.search(r'<path d="(M[^"]*)" fill="none" stroke="#e0a000"', page)
     assert outlines
     assert outlines[1].count("z") == len(target.scales)

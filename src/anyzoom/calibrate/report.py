@@ -80,11 +80,11 @@ def _row(wanted: Wanted) -> tuple[str, ...]:
     state = ("good", "verified") if wanted.verified else ("open", "corrected: verify again" if last else "not verified")
     return (
         f"x{wanted.scale:g}",
-        f"{wanted.ring:.4g}",
+        f"{wanted.ring:.4f}",
         f"{wanted.focal_mm:.1f}" if wanted.focal_mm else "",
         f"{wanted.k1:+.4f}",
         f"± {100 * wanted.error:.3f} %",
-        f"x{last.scale:.4f} at {last.ring:.4g} ({100 * (last.scale / wanted.scale - 1):+.3f} %)" if last else "",
+        f"x{last.scale:.4f} at {last.ring:.4f} ({100 * (last.scale / wanted.scale - 1):+.3f} %)" if last else "",
         f'<span class="{state[0]}">{state[1]}</span>',
     )
 
