@@ -29,7 +29,8 @@ SWITCH = 82.0  # where on the ring: the board counts from there, downwards
 BACKLASH = 0.4  # of the belt
 START = 30.0  # of the ring
 BOARD = {1: 255.0, 5: 0.0, 20: 1.0, 22: 1.0, 130: 90.0}
-CAMERA = SimulatedCamera()
+# In manual mode, under constant light.
+CAMERA = SimulatedCamera(exposure=(0.985, 1.015), white_balance=(0.995, 1.005), offset=(-1.0, 1.0))
 ENDS = Ends(-SWITCH, CAMERA.lens.travel - SWITCH)
 RULES = Rules(backlash=0.5)
 PACE = Pace(speed=10.0, shot_s=0.5, shot_bytes=600_000)
